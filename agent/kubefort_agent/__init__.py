@@ -1,0 +1,1 @@
+"""Kubefort's agent: makes one host match its desired state."""

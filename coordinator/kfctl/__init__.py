@@ -1,0 +1,1 @@
+"""kfctl, Kubefort's command line. It imports only the shared package."""

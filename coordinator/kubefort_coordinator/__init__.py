@@ -1,0 +1,1 @@
+"""Kubefort's coordinator: decides whose turn it is."""

@@ -1,0 +1,1 @@
+"""The wire protocol, generated from the .proto files beside this one by `make generate`."""
