@@ -1,10 +1,10 @@
 """Errors that a person sees.
 
-    KubefortError            what was found, and (hint) what to type next
-    ├── InvalidInput         a file, flag or message is not what it should be
-    ├── CommandFailed        a program ended with another exit code than 0 (run.py)
-    ├── Refused              the caller may not do this, or not now
-    └── Unavailable          somebody we need does not answer: trying again makes sense
+KubefortError            what was found, and (hint) what to type next
+├── InvalidInput         a file, flag or message is not what it should be
+├── CommandFailed        a program ended with another exit code than 0 (run.py)
+├── Refused              the caller may not do this, or not now
+└── Unavailable          somebody we need does not answer: trying again makes sense
 """
 
 from __future__ import annotations

@@ -1,0 +1,85 @@
+"""Operations as kfctl sees them, what begins them, and the overview that `kfctl status` prints."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from kubefort.document import Document
+from kubefort.model.cluster import Cluster, HostEntry
+from kubefort.model.spec import Stage
+from kubefort.model.status import NodeStatus
+
+PhaseStatus = Literal["pending", "running", "done", "failed"]
+OperationStatus = Literal["running", "succeeded", "failed", "aborted"]
+
+
+class BootstrapArguments(Document, frozen=True):
+    """`kfctl init`: `hosts` are all that cluster.yaml names, each is waited for; `first` is the name of the first one."""
+
+    cluster: Cluster
+    first: str
+    hosts: tuple[HostEntry, ...] = ()
+    ignored_checks: tuple[str, ...] = ()
+
+
+class JoinArguments(Document, frozen=True):
+    """A host becomes a member; begun by its enrolment."""
+
+    host: str
+    ignored_checks: tuple[str, ...] = ()
+
+
+class ResetArguments(Document, frozen=True):
+    """A host leaves. `force`: also where it does not answer, or where quorum would be lost."""
+
+    host: str
+    force: bool = False
+
+
+class PhaseState(Document, frozen=True):
+    """A phase: times in seconds since 1970 (0: not yet); `waiting_for` one sentence while it waits."""
+
+    name: str
+    title: str
+    status: PhaseStatus = "pending"
+    started: float = 0.0
+    ended: float = 0.0
+    waiting_for: str = ""
+    host: str = ""
+
+
+class OperationState(Document, frozen=True):
+    """An operation and its phases in order. `error` and `hint` where it failed."""
+
+    id: str
+    kind: str
+    title: str
+    status: OperationStatus
+    phases: tuple[PhaseState, ...]
+    created: float = 0.0
+    ended: float = 0.0
+    error: str = ""
+    hint: str = ""
+
+
+class HostOverview(Document, frozen=True):
+    """A host as the coordinator knows it; `seen` is the time of the last sign of life, seconds since 1970."""
+
+    name: str
+    role: str
+    address: str
+    stage: Stage
+    generation: int
+    connected: bool
+    seen: float = 0.0
+    status: NodeStatus | None = None
+
+
+class Overview(Document, frozen=True):
+    """What the coordinator knows. `time` by its clock."""
+
+    version: str
+    time: float
+    cluster: Cluster | None = None
+    hosts: tuple[HostOverview, ...] = ()
+    operations: tuple[OperationState, ...] = ()

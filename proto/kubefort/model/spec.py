@@ -1,0 +1,83 @@
+"""NodeSpec: the desired state of one host, as the coordinator sends it and the agent keeps it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from kubefort.document import Document
+from kubefort.model.cluster import CONTROL_PLANE, Cluster, Role, Taint
+
+Stage = Literal["absent", "enrolled", "prepared", "etcd", "control-plane", "node"]
+"""How far a host shall be. Each includes the ones before it:
+
+absent         nothing of ours: reset
+enrolled       preflight checks are run and reported, nothing is changed
+prepared       swap, modules, sysctls, runtime, artifacts
+etcd           (control plane) certificates, kubelet, and the etcd member
+control-plane  (control plane) API server, controller manager, scheduler
+node           kubelet registers; routes; virtual IP
+"""
+
+STAGES: tuple[Stage, ...] = ("absent", "enrolled", "prepared", "etcd", "control-plane", "node")
+
+
+class Artifact(Document, frozen=True):
+    """A file of a bundle. `ref` is an image's full reference, "" for a binary; `size` in bytes."""
+
+    kind: Literal["binary", "image"]
+    name: str
+    sha256: str
+    size: int
+    ref: str = ""
+
+
+class Node(Document, frozen=True):
+    """One host as a Kubernetes node; pod_cidrs are empty where something else than us gives pods addresses."""
+
+    name: str
+    address: str
+    role: Role
+    pod_cidrs: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    taints: tuple[Taint, ...] = ()
+
+
+class EtcdMembership(Document, frozen=True):
+    """What etcd's first start needs: names and peer URLs, and whether that cluster is new."""
+
+    initial_cluster: tuple[tuple[str, str], ...]
+    initial_cluster_state: Literal["new", "existing"]
+
+
+class VipKey(Document, frozen=True):
+    """A key for the authentication of adverts: its id, and the name of the secret that holds it."""
+
+    id: int
+    secret: str
+
+
+class NodeSpec(Document, frozen=True):
+    """Desired state of the host `node`. `peers`: all other members. Generations only grow."""
+
+    generation: int
+    cluster: Cluster
+    node: Node
+    stage: Stage
+    peers: tuple[Node, ...] = ()
+    etcd: EtcdMembership | None = None
+    artifacts: tuple[Artifact, ...] = ()
+    ignored_checks: tuple[str, ...] = ()
+    vip_keys: tuple[VipKey, ...] = ()
+    paused_until: float = 0.0
+
+    def reaches(self, stage: Stage) -> bool:
+        """Whether the host shall be at least at `stage`."""
+        return STAGES.index(self.stage) >= STAGES.index(stage)
+
+    @property
+    def is_control_plane(self) -> bool:
+        return self.node.role == CONTROL_PLANE
+
+    def control_planes(self) -> tuple[Node, ...]:
+        """All control-plane nodes, this one among them, by name."""
+        return tuple(sorted((n for n in (self.node, *self.peers) if n.role == CONTROL_PLANE), key=lambda n: n.name))
