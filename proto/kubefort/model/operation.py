@@ -14,7 +14,7 @@ OperationStatus = Literal["running", "succeeded", "failed", "aborted"]
 
 
 class BootstrapArguments(Document, frozen=True):
-    """`kfctl init`: `hosts` are all that cluster.yaml names, each is waited for; `first` is the name of the first one."""
+    """`kfctl init`: `hosts` are all that cluster.yaml names, each is waited for; `first` is the first one's name."""
 
     cluster: Cluster
     first: str
