@@ -1,0 +1,1 @@
+"""kubeadm's conventions as data: certificates, addresses, names, and what differs between minor versions."""
