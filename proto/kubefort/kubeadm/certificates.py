@@ -98,7 +98,7 @@ def _api(cluster: Cluster, node: Node, peers: tuple[Node, ...], table: Rules) ->
         "apiserver-kubelet-client",
         "kubernetes",
         "kube-apiserver-kubelet-client",
-        _organization(table.client_organization),
+        _organization(table.apiserver_kubelet_client_organization),
         path=PKI / "apiserver-kubelet-client.crt",
     )
     yield Certificate("front-proxy-client", "front-proxy", "front-proxy-client", path=PKI / "front-proxy-client.crt")
