@@ -3,8 +3,10 @@
 isort:skip_file
 What agents say to the coordinator. Documents are JSON, described in kubefort/model."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -25,6 +27,7 @@ class EnrolRequest(_message.Message):
     FACTS_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
+    IGNORED_CHECKS_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     certificate_request: _builtins.str
     """PEM, the key stays with the caller; only its public key is taken."""
@@ -34,6 +37,10 @@ class EnrolRequest(_message.Message):
     """The version of Kubefort that asks."""
     time: _builtins.float
     """Seconds since 1970 by the caller's clock."""
+    @_builtins.property
+    def ignored_checks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Preflight checks whose failures shall not stop the join; kubeadm's names, or "all"."""
+
     def __init__(
         self,
         *,
@@ -42,10 +49,11 @@ class EnrolRequest(_message.Message):
         facts: _builtins.bytes = ...,
         version: _builtins.str = ...,
         time: _builtins.float = ...,
+        ignored_checks: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_request", b"certificate_request", "facts", b"facts", "time", b"time", "token", b"token", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_request", b"certificate_request", "facts", b"facts", "ignored_checks", b"ignored_checks", "time", b"time", "token", b"token", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
