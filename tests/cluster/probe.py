@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import ssl
 import threading
 import time
@@ -32,7 +33,7 @@ class Probe:
     def longest_gap(self, since: float = 0.0) -> float:
         """Seconds between the two answers after `since` that lie farthest apart."""
         times = [t for t in self.answers if t >= since]
-        return max((b - a for a, b in zip(times, times[1:], strict=False)), default=float("inf"))
+        return max((b - a for a, b in itertools.pairwise(times)), default=float("inf"))
 
     def wait_answer(self, since: float, timeout: float) -> float:
         """The first answer at or after `since`; raises TimeoutError."""
