@@ -1,0 +1,87 @@
+"""A certificate and its key on this host: the key is made here, the coordinator signs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from kubefort import files
+from kubefort.kubeadm.certificates import AUTHORITY_FILES, Certificate
+
+from kubefort_agent.host.digest import fingerprint
+from kubefort_agent.resources.undo import RemoveFolder, RestoreFile, Undo
+
+if TYPE_CHECKING:
+    from kubefort_agent.host import Host
+
+
+@dataclass(frozen=True)
+class CertificateFiles:
+    """certificate.path and its .key beside it; for kubelet one dated PEM with both, behind kubelet's own link.
+
+    A new one is made before the old one expires, and when names, subject or authority change.
+    """
+
+    certificate: Certificate
+    algorithm: str
+    every: ClassVar[float] = 30.0
+
+    @property
+    def key(self) -> str:
+        return f"certificate {self.certificate.name}"
+
+    @property
+    def path(self) -> Path:
+        if self.certificate.path is None:
+            raise ValueError(f"certificate {self.certificate.name} has no file of its own")
+        return self.certificate.path
+
+    @property
+    def is_kubelets(self) -> bool:
+        return self.certificate.name == "kubelet"
+
+    @property
+    def key_path(self) -> Path:
+        return self.path if self.is_kubelets else self.path.with_suffix(".key")
+
+    async def diff(self, host: Host) -> tuple[str, ...]:
+        authority = AUTHORITY_FILES[self.certificate.authority]
+        prints = tuple(fingerprint(host.path(path)) for path in (self.path, self.key_path, authority))
+        mark = (prints, self.certificate, int(time.time() // 3600))
+        known = host.verdicts.get(self.key)
+        if known is None or known[0] != mark:
+            known = (mark, self._look(host, authority))
+            host.verdicts[self.key] = known
+        return known[1]
+
+    def _look(self, host: Host, authority: Path) -> tuple[str, ...]:
+        from kubefort_agent.host import pki
+
+        try:
+            certificate = host.path(self.path).read_bytes()
+            key = host.path(self.key_path).read_bytes()
+            signer = host.path(authority).read_bytes()
+        except FileNotFoundError as error:
+            return (f"{self.path}: {'/' + str(Path(error.filename).relative_to(host.root))} is missing",)
+        wrong = pki.faults(certificate, key, signer, self.certificate, pki.renewal_share(self.certificate))
+        return tuple(f"{self.path}: {fault}" for fault in wrong)
+
+    async def apply(self, host: Host) -> None:
+        from kubefort_agent.host import pki
+
+        key, request = pki.key_and_request(self.certificate, self.algorithm)
+        signed = (await host.supplies.sign(self.certificate.name, request)).encode()
+        if self.is_kubelets:
+            dated = self.path.with_name(time.strftime("kubelet-client-%Y-%m-%d-%H-%M-%S.pem", time.gmtime()))
+            files.write(host.path(dated), signed + key, 0o600)
+            files.link(host.path(self.path), str(dated))
+        else:
+            files.write(host.path(self.key_path), key, 0o600)
+            files.write(host.path(self.path), signed, 0o644)
+
+    async def undo(self, host: Host) -> tuple[Undo, ...]:
+        if self.is_kubelets:
+            return (RemoveFolder(str(self.path.parent), everything=True),)
+        return (RestoreFile(str(self.path)), RestoreFile(str(self.key_path)))

@@ -1,0 +1,39 @@
+"""A container image of a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from kubefort.model.spec import Artifact
+
+from kubefort_agent.host.containerd import full_reference
+from kubefort_agent.resources.undo import RemoveImage, Undo
+
+if TYPE_CHECKING:
+    from kubefort_agent.host import Host
+
+
+@dataclass(frozen=True)
+class Image:
+    """The image is in containerd and pinned; the archive is fetched only where it is not."""
+
+    artifact: Artifact
+    every: ClassVar[float] = 60.0
+
+    @property
+    def key(self) -> str:
+        return f"image {self.artifact.ref}"
+
+    async def diff(self, host: Host) -> tuple[str, ...]:
+        pinned = (await host.containerd.images()).get(full_reference(self.artifact.ref))
+        if pinned is None:
+            return (f"image {self.artifact.ref}: is missing",)
+        return () if pinned else (f"image {self.artifact.ref}: is not pinned against garbage collection",)
+
+    async def apply(self, host: Host) -> None:
+        await host.containerd.load(await host.supplies.artifact(self.artifact), self.artifact.ref)
+
+    async def undo(self, host: Host) -> tuple[Undo, ...]:
+        present = full_reference(self.artifact.ref) in await host.containerd.images()
+        return () if present else (RemoveImage(self.artifact.ref),)

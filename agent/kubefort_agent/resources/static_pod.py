@@ -1,0 +1,43 @@
+"""A static pod: a manifest that kubelet picks up from its folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from kubefort import files
+from kubefort.paths import MANIFESTS
+
+from kubefort_agent.resources.file import difference
+from kubefort_agent.resources.undo import RestoreFile, Undo
+
+if TYPE_CHECKING:
+    from kubefort_agent.host import Host
+
+
+@dataclass(frozen=True)
+class StaticPod:
+    """`checks` are digests of what the pod reads only at its start: when one changes, so must the manifest's text."""
+
+    name: str
+    manifest: bytes
+    checks: tuple[str, ...] = ()
+    every: ClassVar[float] = 5.0
+
+    @property
+    def key(self) -> str:
+        return f"static-pod {self.name}"
+
+    @property
+    def path(self) -> Path:
+        return MANIFESTS / f"{self.name}.yaml"
+
+    async def diff(self, host: Host) -> tuple[str, ...]:
+        return difference(host.path(self.path), self.path, self.manifest, 0o600)
+
+    async def apply(self, host: Host) -> None:
+        files.write(host.path(self.path), self.manifest, 0o600)
+
+    async def undo(self, host: Host) -> tuple[Undo, ...]:
+        return (RestoreFile(str(self.path)),)
