@@ -44,7 +44,7 @@ class VipAuth(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """How adverts are authenticated (draft-cassen-vrrp-auth-hmac).
 
     off: neither sent nor accepted. receive-only: sent without, accepted with and without. permissive: sent with,
-    accepted with and without. enforce: sent with, accepted only with. A trailer that does not verify is refused in every mode.
+    accepted with and without. enforce: sent with, accepted only with. A trailer that does not verify is refused always.
     `freshness` is what a receiver demands of the sequence: growth, or growth within a window around its own clock.
     """
 
@@ -189,8 +189,8 @@ class HealthStatus(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class VipStatus(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What kubefort-vip knows; all counters since its start.
 
-    `lost` counts adverts of an Active that came late or never. `rejected` is by cause: checksum, length, ttl, vrid, version, source, addresses, interval, auth-missing, auth-key,
-    auth-forged, auth-replayed, auth-clock, ...
+    `lost` counts adverts of an Active that came late or never. `rejected` is by cause: checksum, length, ttl, vrid,
+    version, source, addresses, interval, auth-missing, auth-key, auth-forged, auth-replayed, auth-clock, ...
     """
 
     state: Literal["initialize", "backup", "active"]

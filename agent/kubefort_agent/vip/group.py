@@ -1,0 +1,138 @@
+"""One VRRP group seen from the wire: which packets count, who else speaks, and how our adverts look."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from kubefort.vipfile import PeerHeard, VipFile
+
+from kubefort_agent.vip import auth, codec
+from kubefort_agent.vip.codec import Advert, CodecError
+from kubefort_agent.vip.sockets import Packet
+
+_MOST_ROUTERS = 64
+
+
+@dataclass
+class Router:
+    """What we know of one sender; `heard` is the time of its last valid advert."""
+
+    heard: float
+    priority: int
+    interval: float
+    adverts: int = 0
+    clock_offset: float | None = None
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A valid advert of our group; `interval` in seconds."""
+
+    source: bytes
+    priority: int
+    interval: float
+
+
+@dataclass
+class Group:
+    """Settings, counters and the routers heard. `sequence` and `verifier` live on when settings change."""
+
+    config: VipFile
+    sequence: auth.Sequence = field(default_factory=auth.Sequence)
+    verifier: auth.Verifier = field(default_factory=lambda: auth.Verifier("off", {}))
+    routers: dict[bytes, Router] = field(default_factory=dict)
+    rejected: dict[str, int] = field(default_factory=dict)
+    strangers: dict[bytes, str] = field(default_factory=dict)
+    received: int = 0
+    lost: int = 0
+    pseudo_header: bool | None = None
+
+    def __post_init__(self) -> None:
+        self.configure(self.config)
+
+    def configure(self, config: VipFile) -> None:
+        """Take over new settings, keeping what was heard."""
+        self.config = config
+        self.source = codec.pack(config.source)
+        self.peers = frozenset(codec.pack(peer) for peer in config.peers)
+        self.addresses = tuple(codec.pack(address) for address in config.addresses)
+        self.keys = {key.id: bytes.fromhex(key.secret) for key in config.auth.keys}
+        window = max(3 * config.interval_ms / 1000, 5.0) if config.auth.freshness == "time" else None
+        self.verifier.mode, self.verifier.keys, self.verifier.window_s = config.auth.mode, self.keys, window
+
+    def advert(self, priority: int) -> tuple[Advert, bytes]:
+        """Our next advert and its trailer (empty when adverts are sent without)."""
+        config = self.config
+        advert = Advert(config.version, config.vrid, priority, config.interval_ms, self.addresses)
+        key_id = config.auth.send_key_id
+        if config.auth.mode not in ("permissive", "enforce") or key_id is None:
+            return advert, b""
+        return advert, auth.trailer(key_id, self.keys[key_id], self.sequence.next(time.time()), advert, self.source)
+
+    def receive(self, packet: Packet, now: float) -> Heard | None:
+        """Check one packet; None (and a count by cause) when it must not matter."""
+        try:
+            decoded, offset = self._check(packet)
+        except (CodecError, auth.AuthError) as error:
+            self.rejected[error.cause] = self.rejected.get(error.cause, 0) + 1
+            if (
+                error.cause in ("vrid", "addresses", "auth-forged", "wrong-source")
+                and len(self.strangers) < _MOST_ROUTERS
+            ):
+                self.strangers[packet.source] = str(error)
+            return None
+        advert = decoded.advert
+        self.received += 1
+        if advert.version == 3 and not packet.sum_checked:
+            self.pseudo_header = decoded.pseudo_header
+        self._note(packet.source, advert, offset, now)
+        return Heard(packet.source, advert.priority, advert.interval_ms / 1000)
+
+    def _check(self, packet: Packet) -> tuple[codec.Decoded, float | None]:
+        if len(packet.payload) > 1 and packet.payload[1] != self.config.vrid:
+            raise CodecError("vrid", f"another group: VRID {packet.payload[1]}")
+        if packet.ttl != 255:
+            raise CodecError("ttl", f"TTL {packet.ttl} is not 255: the packet came through a router")
+        if packet.source == self.source:
+            raise CodecError("own-source", "an advert with our own address as its source")
+        if self.peers and packet.source not in self.peers:
+            raise CodecError("wrong-source", "the sender is not among the peers")
+        decoded = codec.decode(packet.payload, packet.source, packet.destination, verify=not packet.sum_checked)
+        advert = decoded.advert
+        if advert.version != self.config.version:
+            raise CodecError("version", f"VRRP version {advert.version}, ours is {self.config.version}")
+        if advert.interval_ms == 0 or (advert.version == 2 and advert.interval_ms != self.config.interval_ms):
+            raise CodecError(
+                "interval", f"advertisement interval {advert.interval_ms} ms, ours {self.config.interval_ms} ms"
+            )
+        # A common address is enough: while one is being added, the hosts of a group differ for a moment.
+        if not set(self.addresses) & set(advert.addresses):
+            theirs = ", ".join(codec.text(address) for address in advert.addresses)
+            raise CodecError("addresses", f"our VRID {advert.vrid} with other addresses: {theirs}")
+        return decoded, self.verifier.check(decoded, packet.source, time.time())
+
+    def _note(self, source: bytes, advert: Advert, offset: float | None, now: float) -> None:
+        router = self.routers.get(source)
+        interval = advert.interval_ms / 1000
+        if router is None:
+            if len(self.routers) >= _MOST_ROUTERS:
+                del self.routers[min(self.routers, key=lambda address: self.routers[address].heard)]
+            router = self.routers[source] = Router(now, advert.priority, interval)
+        elif router.priority and now - router.heard < 60 * interval:
+            self.lost += max(0, round((now - router.heard) / router.interval) - 1)
+        router.heard, router.priority, router.interval, router.clock_offset = now, advert.priority, interval, offset
+        router.adverts += 1
+
+    def peers_heard(self, now: float) -> tuple[PeerHeard, ...]:
+        return tuple(
+            PeerHeard(
+                address=codec.text(address),
+                priority=router.priority,
+                interval_ms=round(router.interval * 1000),
+                ago_s=round(now - router.heard, 3),
+                adverts=router.adverts,
+                clock_offset_s=None if router.clock_offset is None else round(router.clock_offset, 3),
+            )
+            for address, router in self.routers.items()
+        )
