@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from kubefort.errors import KubefortError, Unavailable
+
 from kubefort_coordinator.kubernetes import http
 from kubefort_coordinator.kubernetes.paths import KNOWN, Kind, group_path, object_path
 
@@ -161,8 +162,13 @@ class KubernetesClient:
         return readiness(node)
 
     async def patch_node(self, name: str, patch: Object) -> Object:
-        """JSON merge patch of a node; {} changes nothing."""
-        return await self.patch("Node", name, patch)
+        """JSON merge patch of a node; {} changes nothing. Unavailable when it names a version that is past."""
+        try:
+            return await self.patch("Node", name, patch)
+        except ApiError as error:
+            if error.reason == "Conflict":
+                raise Unavailable(f"the node {name} was changed by somebody else meanwhile") from error
+            raise
 
     async def delete_node(self, name: str) -> bool:
         """False where there was none."""
