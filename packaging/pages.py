@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 
 import click
@@ -25,7 +26,7 @@ def escaped(text: str) -> str:
 def paragraphs(text: str) -> str:
     """A docstring's paragraphs; what follows click's \\b mark keeps its line breaks."""
     blocks = []
-    for block in text.split("\n\n"):
+    for block in inspect.cleandoc(text).split("\n\n"):
         first, _, rest = block.partition("\n")
         blocks.append(f".nf\n{escaped(rest)}\n.fi" if first.strip() == "\b" else escaped(block))
     return "\n.PP\n".join(block for block in blocks if block.strip())
@@ -51,7 +52,7 @@ def walk(command: click.Command, context: click.Context) -> Iterator[tuple[click
 def section(command: click.Command, context: click.Context) -> str:
     usage = " ".join(command.collect_usage_pieces(context))
     parts = [f".SS {context.command_path}", f".B {escaped(context.command_path)} {escaped(usage)}", ".PP"]
-    parts.append(paragraphs((command.help or command.short_help or "").strip()))
+    parts.append(paragraphs(command.help or command.short_help or ""))
     parts += [f".TP\n.B {escaped(names)}\n{escaped(text)}" for names, text in records(command, context)]
     return "\n".join(part for part in parts if part)
 
@@ -64,7 +65,7 @@ def manual(program: click.Command, name: str, version: str) -> str:
         f'.TH {name.upper()} 1 "" "kubefort {version}" "Kubefort"',
         f".SH NAME\n{name} \\- {escaped(summary)}",
         f".SH SYNOPSIS\n.B {name}\n[options] command ...",
-        f".SH DESCRIPTION\n{paragraphs((program.help or '').strip())}",
+        f".SH DESCRIPTION\n{paragraphs(program.help or '')}",
     ]
     options = [f".TP\n.B {escaped(names)}\n{escaped(text)}" for names, text in records(program, context)]
     commands = [section(*each) for each in walk(program, context) if not isinstance(each[0], click.Group)]
