@@ -37,16 +37,16 @@ def write(image: Image, target: Path) -> None:
     with tarfile.open(layer, "w", format=tarfile.GNU_FORMAT) as tar:
         for folder in sorted({str(parent) for path in _paths(image) for parent in Path(path).parents} - {"."}):
             tar.addfile(_entry(folder, tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755))
-        for path, source in sorted(image.files.items()):
-            entry = _entry(path, tarfile.REGTYPE, 0o755)
+        for name, source in sorted(image.files.items()):
+            entry = _entry(name, tarfile.REGTYPE, 0o755)
             entry.size = source.stat().st_size
             with source.open("rb") as handle:
                 tar.addfile(entry, handle)
-        for path, link in sorted(image.links.items()):
-            entry = _entry(path, tarfile.SYMTYPE, 0o777)
+        for name, link in sorted(image.links.items()):
+            entry = _entry(name, tarfile.SYMTYPE, 0o777)
             entry.linkname = link
             tar.addfile(entry)
-    layers = [(_sha256(path), path) for path in [*image.base, layer]]
+    layers = [(sha256(path), path) for path in [*image.base, layer]]
     config = json.dumps(
         {
             "architecture": "amd64",
@@ -84,7 +84,8 @@ def _entry(path: str, kind: bytes, mode: int) -> tarfile.TarInfo:
     return entry
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """A file's digest in hex."""
     with path.open("rb") as handle:
         digest = hashlib.sha256()
         while block := handle.read(1 << 20):

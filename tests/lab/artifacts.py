@@ -29,19 +29,26 @@ GITHUB = "https://github.com"
 
 @dataclass(frozen=True)
 class Release:
-    """Names and versions that belong to one Kubernetes version. Source: kubeadm's constants.go of that version."""
+    """Names and versions that belong to one Kubernetes version. Source: kubeadm's constants.go of that version.
+
+    v1.21.0-lab is v1.20.2 under another name, with a newer etcd under a tag that says so.
+    """
 
     registry: str
     etcd: str
     coredns: str
     pause: str
     suite: str = "trixie"
-    """The hosts that it runs on, from which the proxy's iptables and, before etcd 3.6, etcd itself are taken."""
+    """The hosts that it runs on, from which the proxy's iptables are taken."""
+    etcd_suite: str = ""
+    """The Debian that etcd is taken from, where it is not the artifacts' own."""
 
 
 RELEASES = {
-    "v1.20.2": Release("k8s.gcr.io", "etcd:3.4.13-0", "coredns:1.7.0", "pause:3.2", "bookworm"),
-    "v1.21.0-lab": Release("k8s.gcr.io", "etcd:3.4.13-0", "coredns/coredns:v1.8.0", "pause:3.4.1", "bookworm"),
+    "v1.20.2": Release("k8s.gcr.io", "etcd:3.4.13-0", "coredns:1.7.0", "pause:3.2", "bookworm", "bookworm"),
+    "v1.21.0-lab": Release(
+        "k8s.gcr.io", "etcd:3.5.16-0", "coredns/coredns:v1.8.0", "pause:3.4.1", "bookworm", "trixie"
+    ),
     "v1.35.6": Release("registry.k8s.io", "etcd:3.6.6-0", "coredns/coredns:v1.13.1", "pause:3.10.1"),
     "v1.36.2": Release("registry.k8s.io", "etcd:3.6.8-0", "coredns/coredns:v1.14.2", "pause:3.10.2"),
 }
@@ -126,10 +133,11 @@ def _from_downloads(version: str, target: Path) -> None:
     etcd = RELEASES[version].etcd.partition(":")[2].partition("-")[0]
     coredns = RELEASES[version].coredns.partition(":")[2].lstrip("v")
     minor = version.rpartition(".")[0]
+    tools = f"{GITHUB}/kubernetes-sigs/cri-tools/releases/download"
     for url, names in (
         (f"{GITHUB}/etcd-io/etcd/releases/download/v{etcd}/etcd-v{etcd}-linux-amd64.tar.gz", ("etcd", "etcdctl")),
         (f"{GITHUB}/coredns/coredns/releases/download/v{coredns}/coredns_{coredns}_linux_amd64.tgz", ("coredns",)),
-        (f"{GITHUB}/kubernetes-sigs/cri-tools/releases/download/{minor}.0/crictl-{minor}.0-linux-amd64.tar.gz", ("crictl",)),
+        (f"{tools}/{minor}.0/crictl-{minor}.0-linux-amd64.tar.gz", ("crictl",)),
     ):
         packed = target / ".packed"
         packed.write_bytes(_fetch(url, 300))

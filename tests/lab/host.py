@@ -62,7 +62,12 @@ class Host:
             *("docker", "run", "--detach", f"--name={self.container}", f"--hostname={self.name}"),
             *(f"--network={network.network_name(self.lab)}", f"--ip={self.address}"),
             *(f"--label=kubefort-lab={self.lab}", "--stop-signal=SIGRTMIN+3", "--cgroupns=private"),
-            *("--device-cgroup-rule=a *:* rwm", "--tmpfs=/run:exec", "--tmpfs=/tmp:exec", "--volume=/dev/kmsg:/dev/kmsg"),
+            *(
+                "--device-cgroup-rule=a *:* rwm",
+                "--tmpfs=/run:exec",
+                "--tmpfs=/tmp:exec",
+                "--volume=/dev/kmsg:/dev/kmsg",
+            ),
             *("--log-opt=max-size=1m", "--pids-limit=-1"),
             *(*capability_arguments(), *self.disk.binds(), self.image),
             timeout=120,

@@ -24,7 +24,7 @@ NEEDS = {"dpkg-source": "dpkg-dev", "make": "make", "gcc": "gcc", "rsync": "rsyn
 
 
 def build(version: str, target: Path) -> None:
-    """Put the programs of `version` and a pause into the folder `target`. Raises LabError for a version it cannot be."""
+    """Put the programs of `version` and a pause into the folder `target`. Raises LabError for any other."""
     if version not in VERSIONS:
         raise LabError(f"Debian's source is {' or '.join(VERSIONS)} only")
     with locked("source"), step(f"building Kubernetes {version} from Debian's source (about 7 minutes)"):
