@@ -52,13 +52,26 @@ packages: $(READY) ## .deb and .rpm of every program, in dist/
 
 ## Checking
 
-.PHONY: lint
-lint: $(READY) ## ruff, mypy --strict, import-linter, buf, generated code up to date
-	$(BIN)/ruff check $(OURS)
-	$(BIN)/ruff format --check $(OURS)
+LINTS := lint-style lint-format lint-types lint-imports lint-proto lint-generated
+.PHONY: lint $(LINTS)
+lint: $(LINTS) ## ruff, mypy --strict, import-linter, buf, generated code up to date (make -k: all faults)
+
+lint-style: $(READY)
+	$(BIN)/ruff check --quiet $(OURS)
+
+lint-format: $(READY)
+	$(BIN)/ruff format --quiet --check $(OURS)
+
+lint-types: $(READY)
 	$(BIN)/mypy $(OURS)
-	$(BIN)/lint-imports
+
+lint-imports: $(READY)
+	$(BIN)/lint-imports | tail -n +9
+
+lint-proto: $(READY)
 	cd proto && ../$(BIN)/buf lint
+
+lint-generated: $(READY)
 	$(BIN)/python proto/generate.py --check
 
 .PHONY: unit
