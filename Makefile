@@ -66,7 +66,7 @@ lint-types: $(READY)
 	$(BIN)/mypy $(OURS)
 
 lint-imports: $(READY)
-	$(BIN)/lint-imports | tail -n +9
+	$(BIN)/lint-imports
 
 lint-proto: $(READY)
 	cd proto && ../$(BIN)/buf lint
