@@ -1,4 +1,4 @@
-"""Labels, taints, annotation and pod networks of nodes, as kubeadm's mark-control-plane phase and patchnode set them."""
+"""Labels, taints, annotation and pod networks of nodes, as kubeadm sets them (phases/markcontrolplane, patchnode)."""
 
 from __future__ import annotations
 

@@ -18,10 +18,12 @@ from kubefort_coordinator.kubernetes.objects.shapes import (
     user,
 )
 
+_ROLE = "kubeadm:bootstrap-signer-clusterinfo"
+
 
 def cluster_info(cluster: Cluster, authority_pem: bytes) -> list[Object]:
     """cluster-info, and that everybody may read it."""
-    kubeconfig = {
+    kubeconfig: Object = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [
