@@ -9,9 +9,6 @@ from typing import TypeVar
 
 import grpc
 import grpc.aio
-
-from kfctl import operator
-from kfctl.operator import Operator
 from kubefort import document, identity
 from kubefort.document import Document
 from kubefort.errors import KubefortError, Unavailable
@@ -19,6 +16,9 @@ from kubefort.model.operation import OperationState, Overview
 from kubefort.model.status import Event
 from kubefort.v1 import control_pb2 as wire
 from kubefort.v1.control_pb2_grpc import ControlServiceStub
+
+from kfctl import operator
+from kfctl.operator import Operator
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Client:
     """A connection to the coordinator; an asynchronous context manager."""
 
     def __init__(self, who: Operator) -> None:
-        self.address = who.address
+        self.who, self.address = who, who.address
         self._channel = identity.channel(who.address, who.identity)
         self._stub = ControlServiceStub(self._channel)
 
@@ -102,8 +102,9 @@ class Client:
     async def delete_token(self, id: str) -> None:
         await self._call(self._stub.DeleteToken(wire.DeleteTokenRequest(id=id), timeout=QUICK_S))
 
-    async def add_bundle(self, folder: Path) -> str:
-        request = wire.AddBundleRequest(folder=str(folder.absolute()))
+    async def add_bundle(self, folder: str) -> str:
+        """`folder` is an absolute path on the coordinator's host; returns the Kubernetes version."""
+        request = wire.AddBundleRequest(folder=folder)
         return (await self._call(self._stub.AddBundle(request, timeout=COPY_S))).kubernetes_version
 
     async def bundles(self) -> list[wire.Bundle]:

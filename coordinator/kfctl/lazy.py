@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
+from kubefort.errors import KubefortError
 
 from kfctl.exits import INTERRUPTED, exit_code
-from kubefort.errors import KubefortError
 
 
 class Placeholder(click.Command):

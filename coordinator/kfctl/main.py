@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from kubefort import paths
 
 from kfctl.lazy import Program
-from kubefort import paths
 
 
 def _command(name: str, text: str) -> tuple[str, tuple[str, str]]:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 import yaml
-
 from kubefort import files
 from kubefort.document import Document
 from kubefort.errors import InvalidInput, Unavailable

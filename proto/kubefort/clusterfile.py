@@ -45,7 +45,7 @@ def _placed(source: strictyaml.Source, problem: Problem, name: str) -> str:
 
 
 def problems(content: bytes | str, name: str) -> tuple[ClusterFile | None, list[str], list[str]]:
-    """Read cluster.yaml: (the file or None where its form is wrong, errors, warnings), each line `name:line:column: ...`.
+    """Read cluster.yaml: (the file, or None where its form is wrong; errors; warnings), lines `name:line:column: ...`.
 
     Raises InvalidInput where it is not YAML at all.
     """

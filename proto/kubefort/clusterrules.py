@@ -1,7 +1,7 @@
-"""What a cluster's settings must mean, beyond their shape. kfctl asks before it sends, the coordinator before it acts.
+"""What a cluster's settings must mean beyond their shape. kfctl asks before it sends, the coordinator before it acts.
 
-Limits are those of kube-apiserver 1.36 (`--service-cluster-ip-range`: at most 20 bits of addresses), of kubeadm (at least
-10 Service addresses; a node's pod subnet is a /24 or /64), of RFC 1123 names, and of RFC 9568 (VRRP).
+Limits are those of kube-apiserver 1.36 (`--service-cluster-ip-range`: at most 20 bits of addresses), of kubeadm (at
+least 10 Service addresses; a node's pod subnet is a /24 or /64), of RFC 1123 names, and of RFC 9568 (VRRP).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def address(text: str) -> Address | None:
 
 
 def validate(cluster: Cluster, hosts: Iterable[HostEntry] = ()) -> list[Problem]:
-    """All mistakes in a cluster's settings and its hosts' entries, in the order of the document; paths as in cluster.yaml."""
+    """All mistakes in a cluster's settings and its hosts' entries; paths as in cluster.yaml."""
     hosts = tuple(hosts)
     pods, pod_problems = _subnets("podSubnets", cluster.pod_subnets)
     services, service_problems = _subnets("serviceSubnets", cluster.service_subnets)

@@ -1,4 +1,4 @@
-"""Does plain data have the shape of a document? All mistakes at once, each with its path (msgspec stops at the first)."""
+"""Does plain data have the shape of a document? All mistakes, each with its path; msgspec stops at the first."""
 
 from __future__ import annotations
 

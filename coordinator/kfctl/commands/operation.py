@@ -1,0 +1,80 @@
+"""kfctl operation: what is done, was done, and can be taken up again."""
+
+from __future__ import annotations
+
+import click
+from kfctl.options import config_of, output_option, run, timeout_option
+from kfctl.progress import Output
+
+
+@click.group()
+def command() -> None:
+    """Operations: list, watch, abort, resume."""
+
+
+@command.command("list")
+@output_option
+@click.pass_context
+def list_operations(context: click.Context, output: Output) -> None:
+    """All operations, oldest first."""
+    from kfctl.client import connect
+    from kfctl.text import clock, columns, duration, echo_json
+    from kubefort.model.operation import OperationState, Overview
+
+    async def ask() -> Overview:
+        async with connect(config_of(context)) as client:
+            return await client.overview()
+
+    def row(o: OperationState) -> tuple[str, ...]:
+        took = duration((o.ended or overview.time) - o.created)
+        waiting = next((p.waiting_for for p in o.phases if p.status == "running" and p.waiting_for), "")
+        note = o.error.partition("\n")[0] or (f"waiting for {waiting}" if waiting and o.status == "running" else "")
+        return o.id, o.title, o.status, clock(o.created), took, note
+
+    overview = run(ask())
+    operations = sorted(overview.operations, key=lambda operation: operation.created)
+    if output == "json":
+        echo_json(operations)
+    else:
+        heading = ("OPERATION", "WHAT", "STATUS", "BEGUN", "TOOK", "")
+        click.echo(columns([heading, *(row(operation) for operation in operations)]))
+
+
+@command.command()
+@click.argument("id", required=False)
+@timeout_option("60m")
+@output_option
+@click.pass_context
+def watch(context: click.Context, id: str | None, timeout: float, output: Output) -> None:
+    """Follow operation ID to its end; without ID the one that runs."""
+    from kfctl.watching import watch_operation
+
+    run(watch_operation(config_of(context), id, timeout, output))
+
+
+@command.command()
+@click.argument("id")
+@click.pass_context
+def abort(context: click.Context, id: str) -> None:
+    """End operation ID where that is safe."""
+    from kfctl.client import connect
+    from kubefort.model.operation import OperationState
+
+    async def ask() -> OperationState:
+        async with connect(config_of(context)) as client:
+            return await client.abort(id)
+
+    operation = run(ask())
+    click.echo(f"{operation.title}: {operation.status}")
+
+
+@command.command()
+@click.argument("id")
+@timeout_option("60m")
+@output_option
+@click.pass_context
+def resume(context: click.Context, id: str, timeout: float, output: Output) -> None:
+    """Take operation ID up again where it stopped, and follow it to its end."""
+    from kfctl.watching import resume_operation
+
+    run(resume_operation(config_of(context), id, timeout, output))

@@ -1,0 +1,32 @@
+"""kfctl status: the whole picture on one page."""
+
+from __future__ import annotations
+
+import click
+from kfctl.options import config_of, output_option, run
+from kfctl.progress import Output
+
+
+@click.command()
+@output_option
+@click.pass_context
+def command(context: click.Context, output: Output) -> None:
+    """The cluster, its hosts, and what is being done. Exit code 1 where something is wrong."""
+    from kfctl.client import connect
+    from kfctl.exits import FAILED
+    from kfctl.health import healthy
+    from kfctl.overviews import page
+    from kfctl.text import echo_json
+    from kubefort.model.operation import Overview
+
+    async def ask() -> Overview:
+        async with connect(config_of(context)) as client:
+            return await client.overview()
+
+    overview = run(ask())
+    if output == "json":
+        echo_json({"healthy": healthy(overview), "overview": overview})
+    else:
+        click.echo(page(overview))
+    if not healthy(overview):
+        context.exit(FAILED)

@@ -1,0 +1,223 @@
+"""`kfctl init` step by step. Each step looks first whether it is done, so that all of it can be typed again."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from kubefort import clusterfile, identity, paths
+from kubefort.clusterfile import ClusterFile
+from kubefort.errors import InvalidInput, Refused
+from kubefort.model.cluster import CONTROL_PLANE, WORKER, Role
+from kubefort.model.operation import BootstrapArguments, OperationState, Overview
+
+from kfctl import operator, setup, thishost
+from kfctl.client import Client
+from kfctl.membership import Member, Ticket, enrol, enrolled, joined, start_agent
+from kfctl.plans import wished_cluster
+from kfctl.progress import Output, Report, demand, follow, reporter
+
+TOKEN_LIFETIME_S = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the operator typed; empty: take cluster.yaml's, or the default."""
+
+    operator_config: Path
+    cluster_file: Path | None
+    address: str
+    vip: str
+    kubernetes_version: str
+    bundles: tuple[Path, ...]
+    pod_subnets: tuple[str, ...]
+    service_subnets: tuple[str, ...]
+    ignored: tuple[str, ...]
+
+
+async def init(wish: Wish, timeout: float, output: Output) -> None:
+    """Coordinator, bundles, bootstrap, this host's own membership; then follow the operation to its end."""
+    thishost.require_root("init")
+    report = reporter(output)
+    try:
+        with _alone():
+            file, host = _read(wish, report)
+            address = await _own_address(wish, file, host)
+            report.note(f"setting up the coordinator on {host} at {address}")
+            who = await setup.coordinator(address, wish.operator_config)
+            async with Client(who) as client:
+                await _init(wish, file, host, address, client, timeout, report)
+    finally:
+        report.close()
+
+
+async def _init(
+    wish: Wish, file: ClusterFile, host: str, address: str, client: Client, timeout: float, report: Report
+) -> None:
+    overview = await client.overview()
+    earlier = _bootstrap(overview)
+    if earlier is not None and earlier.status == "succeeded":
+        report.result(f"The cluster is made already, nothing was changed.\n{_next_steps()}", status="unchanged")
+        return
+    operation = await _operation(wish, file, host, client, earlier, report)
+    await _join_first(client, host, address, wish.ignored, report)
+    others = [entry.name for entry in file.hosts if entry.name != host]
+    if others:
+        report.note(f"the bootstrap needs these hosts as well: {', '.join(others)}; type there what their role needs:")
+        for role in dict.fromkeys(entry.role for entry in file.hosts if entry.name != host):
+            report.note(f"{role}: {await _join_command(client, role)}")
+    last = await follow(lambda: client.states(operation.id), report, timeout)
+    demand(last)
+    commands = {role: await _join_command(client, role) for role in (CONTROL_PLANE, WORKER)}
+    report.result(_finished(commands), status="made", host=host, joinCommands=commands)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """One `kfctl init` at a time on this host."""
+    paths.RUN.mkdir(parents=True, exist_ok=True)
+    with (paths.RUN / "init.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Refused(
+                "another `kfctl init` runs on this host", "wait for it, or watch it: `kfctl operation watch`"
+            ) from error
+        yield
+
+
+def _read(wish: Wish, report: Report) -> tuple[ClusterFile, str]:
+    """cluster.yaml (or one with the defaults) and this host's name, which must be among its hosts if it has any."""
+    host = thishost.hostname()
+    for folder in wish.bundles:
+        if not (folder / "manifest.json").is_file():
+            raise InvalidInput(
+                f"{folder} is not a bundle: it has no manifest.json", "make one: `kfctl bundle create v1.36.2`"
+            )
+    if wish.cluster_file is None:
+        return ClusterFile(api_version="kubefort.dev/v1", kind="Cluster"), host
+    file, warnings = clusterfile.load(wish.cluster_file)
+    for warning in warnings:
+        report.note(f"warning: {warning}")
+    mine = next((entry for entry in file.hosts if entry.name == host), None)
+    if file.hosts and (mine is None or mine.role != CONTROL_PLANE):
+        planes = ", ".join(entry.name for entry in file.hosts if entry.role == CONTROL_PLANE)
+        raise InvalidInput(
+            f"{wish.cluster_file}: this host, {host}, is not one of its control-plane hosts ({planes})",
+            "run `kfctl init` on one of these, or mend the file",
+        )
+    return file, host
+
+
+async def _own_address(wish: Wish, file: ClusterFile, host: str) -> str:
+    named = wish.address or next((entry.address for entry in file.hosts if entry.name == host), "")
+    return await thishost.check_address(named) if named else await thishost.advertise_address()
+
+
+def _bootstrap(overview: Overview) -> OperationState | None:
+    """The newest bootstrap."""
+    found = [operation for operation in overview.operations if operation.kind == "bootstrap"]
+    return max(found, key=lambda operation: operation.created, default=None)
+
+
+async def _operation(
+    wish: Wish, file: ClusterFile, host: str, client: Client, earlier: OperationState | None, report: Report
+) -> OperationState:
+    """The bootstrap under way: the running one, the failed one taken up again, or a new one."""
+    if earlier is not None and earlier.status in ("running", "failed"):
+        report.note(f"going on with operation {earlier.id}; its cluster's settings are those it was begun with")
+    await _add_bundles(wish, client, report)
+    if earlier is not None and earlier.status == "running":
+        return earlier
+    if earlier is not None and earlier.status == "failed":
+        return await client.resume(earlier.id)
+    cluster, warnings = wished_cluster(wish, file, [b.kubernetes_version for b in await client.bundles()])
+    for warning in warnings:
+        report.note(f"warning: {warning}")
+    arguments = BootstrapArguments(cluster=cluster, first=host, hosts=file.hosts, ignored_checks=wish.ignored)
+    report.note(f"making cluster {cluster.name} with Kubernetes {cluster.kubernetes_version}")
+    return await client.start("bootstrap", arguments)
+
+
+async def _add_bundles(wish: Wish, client: Client, report: Report) -> None:
+    for folder in wish.bundles:
+        report.note(f"adding the bundle {folder}")
+        version = await client.add_bundle(str(folder))
+        report.note(f"the coordinator has the bundle of {version}")
+
+
+async def _join_first(client: Client, host: str, address: str, ignored: tuple[str, ...], report: Report) -> None:
+    """This host becomes a member the way every other does, with a token for one use."""
+    member: Member | None = enrolled()
+    if member is None:
+        report.note(f"enrolling {host}")
+        token = (await client.create_token(CONTROL_PLANE, 3600.0, 1)).token
+        pin = identity.pin(client.who.authority)
+        member = await enrol(Ticket(address, paths.ENROLMENT_PORT, token, pin), address, ignored)
+    elif identity.pin(member.identity.authority) != identity.pin(client.who.authority):
+        raise Refused(
+            f"this host is a member of another cluster, whose coordinator is {member.fleet_address}",
+            "clean it first: `kfctl reset --local`",
+        )
+    await start_agent(member)
+
+
+async def _join_command(client: Client, role: Role) -> str:
+    return (await client.create_token(role, TOKEN_LIFETIME_S, 1)).join_command
+
+
+def _finished(commands: dict[Role, str]) -> str:
+    lines = ["The cluster is made.", "", "To let hosts join (each command for one host, within 24 hours):", ""]
+    for role, command in commands.items():
+        lines += [f"  {role}:", f"    {command}", ""]
+    return "\n".join([*lines, _next_steps()])
+
+
+def _next_steps() -> str:
+    return "\n".join(
+        (
+            "More join commands:  kfctl token create --role control-plane|worker",
+            "The cluster's state: kfctl status",
+            f"kubectl, as root:    export KUBECONFIG={paths.KUBERNETES / 'admin.conf'}",
+        )
+    )
+
+
+async def dry_init(wish: Wish, output: Output) -> None:
+    """Check input and say what would be done; asks the coordinator for the phases where it runs already."""
+    report = reporter(output)
+    file, host = _read(wish, report)
+    address = await _own_address(wish, file, host)
+    known = [_bundle_version(folder) for folder in wish.bundles]
+    running = wish.operator_config.is_file() and os.access(wish.operator_config, os.R_OK)
+    phases: list[str] = []
+    if running:
+        async with Client(operator.load(wish.operator_config)) as client:
+            earlier = _bootstrap(await client.overview())
+            if earlier is not None and earlier.status != "aborted":
+                report.result(
+                    f"{earlier.title}: {earlier.status}; `kfctl init` would go on with it", status="unchanged"
+                )
+                return
+            known += [bundle.kubernetes_version for bundle in await client.bundles()]
+            cluster, _ = wished_cluster(wish, file, known)
+            arguments = BootstrapArguments(cluster=cluster, first=host, hosts=file.hosts, ignored_checks=wish.ignored)
+            phases = [phase.title for phase in (await client.start("bootstrap", arguments, dry_run=True)).phases]
+    cluster, warnings = wished_cluster(wish, file, known)
+    steps = [f"set up the coordinator on {host}: {joined(address, paths.FLEET_PORT)}"] if not running else []
+    steps += [f"add the bundle {folder}" for folder in wish.bundles]
+    steps += [f"make cluster {cluster.name} with Kubernetes {cluster.kubernetes_version}", *phases]
+    text = "\n".join([*(f"warning: {w}" for w in warnings), "would:", *(f"  {step}" for step in steps)])
+    report.result(text, status="dry-run", steps=steps, cluster=msgspec.to_builtins(cluster))
+
+
+def _bundle_version(folder: Path) -> str:
+    try:
+        return str(msgspec.json.decode((folder / "manifest.json").read_bytes())["kubernetesVersion"])
+    except (OSError, msgspec.DecodeError, KeyError, TypeError) as error:
+        raise InvalidInput(f"{folder / 'manifest.json'} is not a bundle's manifest: {error}") from error

@@ -1,0 +1,73 @@
+"""The coordinator on this host: its setup, its service, and the operator's identity for kfctl."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from kubefort import files, identity, paths
+from kubefort.errors import InvalidInput, KubefortError, Unavailable
+from kubefort.run import CommandFailed, run
+
+from kfctl import operator, thishost
+from kfctl.membership import joined
+from kfctl.operator import Operator
+
+PROGRAM = "kubefort-coordinator"
+UNIT = "kubefort-coordinator.service"
+
+
+async def coordinator(address: str, config: Path) -> Operator:
+    """Set up and start the coordinator at `address`; returns the operator of `config`, made here where it is missing.
+
+    Raises Unavailable where the coordinator does not come up, InvalidInput where its package is not installed.
+    """
+    who = _known(config)
+    with tempfile.TemporaryDirectory(prefix="kfctl-") as folder:
+        arguments = ["setup", "--address", address]
+        key, answer = "", Path(folder) / "operator.pem"
+        if who is None:
+            key = identity.new_key()
+            request = Path(folder) / "operator.csr"
+            files.write(request, identity.certificate_request(key, _name()), 0o600)
+            arguments += ["--operator-request", str(request), "--operator-out", str(answer)]
+        try:
+            await run(PROGRAM, *arguments, timeout=120)
+        except CommandFailed as error:
+            if error.code == 127:
+                raise InvalidInput(
+                    f"{PROGRAM} is not installed on this host", "install the package kubefort-coordinator"
+                ) from error
+            raise KubefortError(f"the coordinator cannot be set up: {_last_words(error.stderr) or error}") from error
+        if who is None:
+            who = _operator(joined(address, paths.FLEET_PORT), key, answer)
+            operator.save(config, who)
+    await thishost.start_service(UNIT)
+    await thishost.wait_for_port(address, paths.FLEET_PORT, 60, "the coordinator", UNIT)
+    return who
+
+
+def _known(config: Path) -> Operator | None:
+    try:
+        return operator.load(config)
+    except Unavailable:
+        return None
+
+
+def _name() -> str:
+    return f"{os.environ.get('SUDO_USER') or 'root'}@{thishost.hostname()}"
+
+
+def _last_words(stderr: str) -> str:
+    """What a program of ours said at its end, without the word error."""
+    return stderr.strip().removeprefix("error: ")
+
+
+def _operator(address: str, key: str, answer: Path) -> Operator:
+    """The identity that `setup` wrote: the operator's certificate, then the authority's."""
+    end = "-----END CERTIFICATE-----\n"
+    parts = [part + end for part in answer.read_text().split(end) if part.strip()]
+    if len(parts) != 2:
+        raise KubefortError(f"`{PROGRAM} setup` wrote {len(parts)} certificates, expected 2", "are the versions equal?")
+    return Operator(address=address, key=key, certificate=parts[0], authority=parts[1])
