@@ -95,9 +95,7 @@ async def check_address(text: str) -> str:
 async def facts(address: str) -> Facts:
     """What enrolment tells the coordinator about this host."""
     release = dict(line.split("=", 1) for line in _read("/etc/os-release").splitlines() if "=" in line)
-    memory = next(
-        (line.split()[1] for line in _read("/proc/meminfo").splitlines() if line.startswith("MemTotal:")), "0"
-    )
+    meminfo = dict(line.split(":", 1) for line in _read("/proc/meminfo").splitlines() if ":" in line)
     system = os.uname()
     return Facts(
         hostname=hostname(),
@@ -109,7 +107,7 @@ async def facts(address: str) -> Facts:
         kernel=system.release,
         architecture=system.machine,
         cpus=os.cpu_count() or 0,
-        memory=int(memory.get("MemTotal", "0").split()[0]) * 1024,
+        memory=int(meminfo.get("MemTotal", "0").split()[0]) * 1024,
         cgroup_version=2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1,
         time=time.time(),
     )
