@@ -1,0 +1,139 @@
+"""Bundles: folders with a manifest, binaries and images of one Kubernetes version, copied in and served to agents."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from kubefort import document, files
+from kubefort.document import Document
+from kubefort.errors import InvalidInput, KubefortError, Refused
+from kubefort.kubeadm.versions import parse
+from kubefort.model.spec import Artifact
+
+CHUNK = 1 << 20
+
+
+class BundleArtifact(Document, frozen=True):
+    """A line of the manifest: `file` is relative to the bundle's folder, `size` in bytes."""
+
+    kind: Literal["binary", "image"]
+    name: str
+    file: str
+    sha256: str
+    size: int
+    ref: str = ""
+
+    @property
+    def artifact(self) -> Artifact:
+        return Artifact(kind=self.kind, name=self.name, sha256=self.sha256, size=self.size, ref=self.ref)
+
+
+class Manifest(Document, frozen=True):
+    """manifest.json of a bundle."""
+
+    kubernetes_version: str
+    etcd_version: str
+    artifacts: tuple[BundleArtifact, ...]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a bundle folder; raises InvalidInput."""
+    try:
+        manifest = document.decode((folder / "manifest.json").read_bytes(), Manifest, str(folder / "manifest.json"))
+    except OSError as error:
+        raise InvalidInput(f"{folder} is no bundle: {error.strerror}", "make one with `kfctl bundle create`") from error
+    parse(manifest.kubernetes_version)
+    for artifact in manifest.artifacts:
+        path = PurePosixPath(artifact.file)
+        if path.is_absolute() or ".." in path.parts:
+            raise InvalidInput(f"{folder}/manifest.json: file {artifact.file!r} lies outside of the bundle")
+    return manifest
+
+
+class Bundles:
+    """The coordinator's bundles, each in a folder named after its Kubernetes version."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._manifests: dict[str, Manifest] = {}
+
+    def add(self, source: Path) -> Manifest:
+        """Copy a bundle in, verified; one that is there with the same manifest stays as it is. Blocks.
+
+        Raises InvalidInput where a file is missing or its checksum is wrong.
+        """
+        manifest = read_manifest(source)
+        target = self._folder / manifest.kubernetes_version
+        if target.is_dir() and read_manifest(target) == manifest:
+            return manifest
+        files.make_folder(self._folder, 0o700)
+        fresh = self._folder / f".{manifest.kubernetes_version}.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        try:
+            for artifact in manifest.artifacts:
+                _copy(source / artifact.file, fresh / artifact.file, artifact)
+            files.write(fresh / "manifest.json", document.encode(manifest))
+        except OSError as error:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise KubefortError(f"copying the bundle {source}: {error}", "free space, then add it again") from error
+        except KubefortError:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(fresh, target)
+        files.sync_folder(self._folder)
+        self._manifests.pop(manifest.kubernetes_version, None)
+        return manifest
+
+    def all(self) -> list[Manifest]:
+        """All bundles, by version."""
+        if not self._folder.is_dir():
+            return []
+        versions = sorted(path.name for path in self._folder.iterdir() if not path.name.startswith("."))
+        return [self.get(version) for version in versions]
+
+    def get(self, version: str) -> Manifest:
+        """The bundle of a Kubernetes version; raises Refused where there is none."""
+        if version not in self._manifests:
+            folder = self._folder / version
+            if not (folder / "manifest.json").is_file():
+                raise Refused(f"there is no bundle for {version}", "add one with `kfctl bundle add FOLDER`")
+            self._manifests[version] = read_manifest(folder)
+        return self._manifests[version]
+
+    def artifacts(self, version: str) -> tuple[Artifact, ...]:
+        return tuple(line.artifact for line in self.get(version).artifacts)
+
+    def find(self, sha256: str) -> Path:
+        """The file with that checksum; raises Refused where no bundle has it."""
+        for manifest in self.all():
+            for line in manifest.artifacts:
+                if line.sha256 == sha256:
+                    return self._folder / manifest.kubernetes_version / line.file
+        raise Refused(f"no bundle has the artifact {sha256}")
+
+
+def _copy(source: Path, target: Path, expected: BundleArtifact) -> None:
+    digest, size = hashlib.sha256(), 0
+    files.make_folder(target.parent, 0o700)
+    with source.open("rb") as reader, target.open("wb") as writer:
+        while chunk := reader.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+            writer.write(chunk)
+        writer.flush()
+        os.fsync(writer.fileno())
+    if (digest.hexdigest(), size) != (expected.sha256, expected.size):
+        raise InvalidInput(
+            f"{source} is damaged: its checksum or size is not the one in the manifest",
+            "copy the bundle again, then `kfctl bundle verify` it",
+        )
+
+
+def total_size(manifest: Manifest) -> int:
+    """Bytes of all artifacts."""
+    return sum(line.size for line in manifest.artifacts)

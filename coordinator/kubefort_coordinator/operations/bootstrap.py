@@ -1,0 +1,93 @@
+"""Bootstrap: from hosts that joined to a cluster."""
+
+from __future__ import annotations
+
+import msgspec
+from kubefort.errors import Refused
+from kubefort.model.cluster import CONTROL_PLANE, WORKER, HostEntry
+from kubefort.model.operation import BootstrapArguments
+from kubefort.model.spec import VipKey
+
+from kubefort_coordinator.coordinator import Coordinator
+from kubefort_coordinator.operations import Kind
+from kubefort_coordinator.phases import Phase
+from kubefort_coordinator.phases.controlplane import JoinEtcd, StartControlPlane, StartFirstControlPlane
+from kubefort_coordinator.phases.hosts import Preflight, PrepareHosts, WaitForHosts
+from kubefort_coordinator.phases.nodes import CompleteBootstrap, RegisterNodes, StartNodes
+from kubefort_coordinator.phases.objects import ApplyAddons, ApplyObjects
+from kubefort_coordinator.records import ClusterRecord
+from kubefort_coordinator.specs import reaches
+
+
+def entries(arguments: BootstrapArguments) -> tuple[HostEntry, ...]:
+    """All expected hosts, the first one first."""
+    first = next((each for each in arguments.hosts if each.name == arguments.first), None)
+    others = tuple(each for each in arguments.hosts if each.name != arguments.first)
+    return (first or HostEntry(arguments.first, CONTROL_PLANE), *others)
+
+
+def phases(arguments: BootstrapArguments, _: Coordinator) -> tuple[Phase, ...]:
+    expected = entries(arguments)
+    everybody = tuple(each.name for each in expected)
+    first = arguments.first
+    others = tuple(each.name for each in expected if each.role == CONTROL_PLANE and each.name != first)
+    workers = tuple(each.name for each in expected if each.role == WORKER)
+    return (
+        WaitForHosts(hosts=everybody),
+        Preflight(hosts=everybody),
+        PrepareHosts(hosts=everybody),
+        StartFirstControlPlane(first),
+        ApplyObjects(),
+        StartNodes(hosts=(first, *workers)),
+        ApplyAddons(),
+        *(phase for host in others for phase in (JoinEtcd(host), StartControlPlane(host))),
+        RegisterNodes(hosts=everybody),
+        CompleteBootstrap(),
+    )
+
+
+def check(arguments: BootstrapArguments, coordinator: Coordinator) -> None:
+    """Raises Refused where hosts already run a cluster, or no bundle has its version."""
+    if next(each for each in entries(arguments)).role != CONTROL_PLANE:
+        raise Refused(
+            f"{arguments.first} is the first host and must be a control plane", "change its role in cluster.yaml"
+        )
+    used = [each.name for each in coordinator.records.hosts() if reaches(each, "etcd")]
+    if used:
+        raise Refused(
+            f"there is a cluster already on {', '.join(used)}",
+            "go on with `kfctl operation resume`, or remove it with `kfctl reset` on each host",
+        )
+    coordinator.bundles.get(arguments.cluster.kubernetes_version)
+
+
+def begin(arguments: BootstrapArguments, coordinator: Coordinator) -> None:
+    coordinator.pki.algorithm = arguments.cluster.key_algorithm
+    keys = (VipKey(1, coordinator.pki.ensure_vip_key(1)),) if arguments.cluster.vip else ()
+    coordinator.records.put_cluster(
+        ClusterRecord(
+            cluster=arguments.cluster,
+            first=arguments.first,
+            expected=entries(arguments),
+            ignored_checks=arguments.ignored_checks,
+            vip_keys=keys,
+        )
+    )
+    for host in coordinator.records.hosts():
+        entry = next((each for each in entries(arguments) if each.name == host.name), None)
+        if entry is not None:
+            coordinator.records.put_host(
+                msgspec.structs.replace(host, role=entry.role, labels=entry.labels, taints=entry.taints)
+            )
+    coordinator.publish()
+
+
+KIND = Kind(
+    name="bootstrap",
+    arguments=BootstrapArguments,
+    title=lambda arguments: f"Bootstrap {arguments.cluster.name} ({arguments.cluster.kubernetes_version})",
+    hosts=lambda arguments: tuple(each.name for each in entries(arguments)),
+    phases=phases,
+    check=check,
+    begin=begin,
+)

@@ -1,0 +1,114 @@
+"""Phases that start control planes: the first one, and each further one through an etcd learner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import msgspec
+from kubefort.errors import KubefortError
+from kubefort.kubeadm.addresses import host_port
+from kubefort.model.spec import EtcdMembership
+
+from kubefort_coordinator.coordinator import Coordinator
+from kubefort_coordinator.etcd.client import NotInSync
+from kubefort_coordinator.phases import DONE, Outcome, Phase, Wait
+from kubefort_coordinator.quorum import unhealthy_members
+from kubefort_coordinator.records import HostRecord
+
+POLL_S = 0.3
+
+
+def peer_url(host: HostRecord) -> str:
+    """Where etcd's other members reach the one on this host."""
+    return f"https://{host_port(host.address, 2380)}"
+
+
+@dataclass(frozen=True)
+class StartFirstControlPlane(Phase):
+    """etcd's first member, and the first API server: they find each other, so they start together."""
+
+    name: ClassVar[str] = "start-first-control-plane"
+
+    @property
+    def title(self) -> str:
+        return f"Start the control plane on {self.host}"
+
+    async def run(self, coordinator: Coordinator) -> Outcome:
+        record = coordinator.records.need_cluster()
+        host = coordinator.records.need_host(self.host)
+        with coordinator.records.transaction():
+            if not record.cluster.endpoint:
+                endpoint = host_port(
+                    record.cluster.vip.address.partition("/")[0] if record.cluster.vip else host.address
+                )
+                cluster = msgspec.structs.replace(record.cluster, endpoint=endpoint)
+                coordinator.records.put_cluster(msgspec.structs.replace(record, cluster=cluster))
+            if host.etcd is None:
+                membership = EtcdMembership(((host.name, peer_url(host)),), "new")
+                coordinator.update_host(host.name, etcd=membership)
+            coordinator.raise_stage(host.name, "control-plane")
+        return await api_ready(coordinator, self.host)
+
+
+@dataclass(frozen=True)
+class JoinEtcd(Phase):
+    """A new etcd member: added as a learner, started, promoted when in sync."""
+
+    name: ClassVar[str] = "join-etcd"
+
+    @property
+    def title(self) -> str:
+        return f"Add {self.host} to etcd"
+
+    async def run(self, coordinator: Coordinator) -> Outcome:
+        host = coordinator.records.need_host(self.host)
+        others = [each for each in coordinator.control_planes("etcd") if each.name != host.name]
+        if not others:
+            raise KubefortError("no control plane has etcd yet", "run `kfctl init` again, so that it is finished first")
+        async with coordinator.etcd(*others) as etcd:
+            members = await etcd.members()
+            own = next((member for member in members if peer_url(host) in member.peer_urls), None)
+            if own is None:
+                sick = await unhealthy_members(etcd, members)
+                if sick:
+                    return Wait(f"{sick}: all etcd members must be healthy before another one is added", 1.0)
+                own = await etcd.add_learner([peer_url(host)])
+                members = await etcd.members()
+            if host.etcd is None:
+                named = [(member.name, url) for member in members for url in member.peer_urls if member.id != own.id]
+                initial = (*named, (host.name, peer_url(host)))
+                coordinator.update_host(host.name, etcd=EtcdMembership(initial, "existing"))
+            coordinator.raise_stage(host.name, "etcd")
+            if not own.is_learner:
+                return DONE
+            if not own.name:
+                return Wait(coordinator.unsettled(host.name) or f"etcd on {host.name} to start", POLL_S)
+            try:
+                await etcd.promote(own.id)
+            except NotInSync as error:
+                return Wait(f"etcd on {host.name} to be in sync ({error.message})", POLL_S)
+        return DONE
+
+
+@dataclass(frozen=True)
+class StartControlPlane(Phase):
+    """The API server, controller manager and scheduler of a further control plane; others may go on meanwhile."""
+
+    name: ClassVar[str] = "start-control-plane"
+
+    @property
+    def title(self) -> str:
+        return f"Start the control plane on {self.host}"
+
+    async def run(self, coordinator: Coordinator) -> Outcome:
+        coordinator.raise_stage(self.host, "node")
+        return DONE
+
+
+async def api_ready(coordinator: Coordinator, host: str) -> Outcome:
+    """Done when the API server of a host says it is ready."""
+    ready, why = await coordinator.kubernetes(host).ready()
+    if ready:
+        return DONE
+    return Wait(f"the API server of {host} to be ready ({why or coordinator.unsettled(host)})", POLL_S)

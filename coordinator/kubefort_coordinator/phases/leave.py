@@ -1,0 +1,116 @@
+"""Phases by which a host leaves the cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from kubefort.errors import Refused
+
+from kubefort_coordinator.coordinator import Coordinator
+from kubefort_coordinator.phases import DONE, Outcome, Phase, Wait
+from kubefort_coordinator.phases.controlplane import peer_url
+from kubefort_coordinator.quorum import health, may_remove
+from kubefort_coordinator.specs import reaches
+
+
+@dataclass(frozen=True)
+class LeaveEtcd(Phase):
+    """Take the host's etcd member out, where the rest then still holds the cluster."""
+
+    force: bool = False
+    name: ClassVar[str] = "leave-etcd"
+
+    @property
+    def title(self) -> str:
+        return f"Take {self.host} out of etcd"
+
+    async def run(self, coordinator: Coordinator) -> Outcome:
+        host = coordinator.records.host(self.host)
+        others = [each for each in coordinator.control_planes("etcd") if each.name != self.host]
+        if host is None or host.etcd is None:
+            return DONE
+        if not others:
+            left = [each.name for each in coordinator.records.hosts() if each.name != self.host and each.joined]
+            if left and not self.force:
+                raise Refused(
+                    f"{self.host} has the last member of etcd: without it the cluster is gone",
+                    f"reset {', '.join(left)} first, or use --force",
+                )
+            return DONE
+        async with coordinator.etcd(*others) as etcd:
+            members = await etcd.members()
+            own = next((member for member in members if peer_url(host) in member.peer_urls), None)
+            if own is None:
+                return DONE
+            if not own.is_learner and not self.force:
+                state = await health(etcd, [member for member in members if not member.is_learner])
+                healthy = sum(1 for why in state.values() if not why)
+                if not may_remove(len(state), healthy, leaving_is_healthy=not state[own.id]):
+                    raise Refused(
+                        f"without {self.host}, etcd's {len(state) - 1} other member(s) would not survive the loss of one more",
+                        "add another control plane first, or use --force",
+                    )
+            await etcd.remove(own.id)
+        return DONE
+
+
+@dataclass(frozen=True)
+class ClearHost(Phase):
+    """Remove everything of ours from the host."""
+
+    force: bool = False
+    name: ClassVar[str] = "clear-host"
+
+    @property
+    def title(self) -> str:
+        return f"Clear {self.host}"
+
+    async def run(self, coordinator: Coordinator) -> Outcome:
+        host = coordinator.records.host(self.host)
+        if host is None:
+            return DONE
+        coordinator.update_host(self.host, stage="absent")
+        wait = coordinator.unsettled(self.host)
+        sight = coordinator.observer.sight(self.host)
+        if wait and self.force and not sight.connections:
+            return DONE
+        return Wait(wait) if wait else DONE
+
+
+@dataclass(frozen=True)
+class DeleteNode(Phase):
+    """Delete the Node object."""
+
+    name: ClassVar[str] = "delete-node"
+
+    @property
+    def title(self) -> str:
+        return f"Delete node {self.host}"
+
+    async def run(self, coordinator: Coordinator) -> Outcome:
+        if any(reaches(each, "control-plane") for each in coordinator.control_planes() if each.name != self.host):
+            await coordinator.kubernetes().delete_node(self.host)
+        return DONE
+
+
+@dataclass(frozen=True)
+class ForgetHost(Phase):
+    """Forget the host and what it may show; with the last one, the cluster."""
+
+    name: ClassVar[str] = "forget-host"
+
+    @property
+    def title(self) -> str:
+        return f"Forget {self.host}"
+
+    async def run(self, coordinator: Coordinator) -> Outcome:
+        with coordinator.records.transaction():
+            if coordinator.records.host(self.host) is not None:
+                coordinator.records.delete_host(self.host)
+                coordinator.event(self.host, "HostRemoved", f"{self.host} was removed")
+            if not coordinator.records.hosts():
+                coordinator.records.delete_cluster()
+            coordinator.publish()
+        coordinator.observer.forget(self.host)
+        return DONE

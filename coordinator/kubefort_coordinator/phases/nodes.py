@@ -1,0 +1,102 @@
+"""Phases that make hosts nodes, and wait until they are what they shall be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import msgspec
+from kubefort.model.cluster import CONTROL_PLANE
+
+from kubefort_coordinator.coordinator import Coordinator
+from kubefort_coordinator.kubernetes.client import KubernetesClient
+from kubefort_coordinator.kubernetes.marking import mark_node
+from kubefort_coordinator.phases import DONE, Outcome, Phase, wait_for_all
+from kubefort_coordinator.phases.controlplane import POLL_S
+from kubefort_coordinator.records import HostRecord
+from kubefort_coordinator.specs import node_of, reaches
+
+
+@dataclass(frozen=True)
+class StartNodes(Phase):
+    """Tell kubelets to register; they do so while the operation goes on."""
+
+    hosts: tuple[str, ...] = ()
+    name: ClassVar[str] = "start-nodes"
+
+    @property
+    def title(self) -> str:
+        return f"Start the kubelet of {', '.join(self.hosts)}"
+
+    async def run(self, coordinator: Coordinator) -> Outcome:
+        for name in self.hosts:
+            coordinator.raise_stage(name, "node")
+        return DONE
+
+
+@dataclass(frozen=True)
+class RegisterNodes(Phase):
+    """Labels, taints and pod networks of nodes; done when each is Ready and its host as its spec wants it."""
+
+    hosts: tuple[str, ...] = ()
+    name: ClassVar[str] = "register-nodes"
+
+    @property
+    def title(self) -> str:
+        return f"Wait for {', '.join(self.hosts)} to be Ready"
+
+    async def run(self, coordinator: Coordinator) -> Outcome:
+        kubernetes = coordinator.kubernetes()
+        waits = []
+        for name in self.hosts:
+            host = coordinator.records.need_host(name)
+            wait = await self._register(coordinator, kubernetes, host)
+            if wait:
+                waits.append(wait)
+            elif not host.joined:
+                coordinator.update_host(name, joined=True)
+                coordinator.event(name, "NodeReady", f"{name} is a Ready node of the cluster")
+        return wait_for_all(waits, POLL_S * 2)
+
+    async def _register(self, coordinator: Coordinator, kubernetes: KubernetesClient, host: HostRecord) -> str:
+        cluster = coordinator.records.need_cluster().cluster
+        current = await kubernetes.get("Node", host.name)
+        if current is None:
+            return coordinator.unsettled(host.name) or f"the kubelet of {host.name} to register"
+        node = node_of(cluster, host)
+        patch = with_pod_cidrs(mark_node(current, node, cluster), current, node.pod_cidrs)
+        if patch:
+            await kubernetes.patch_node(host.name, patch)
+        ready, why = await kubernetes.node_ready(host.name)
+        if not ready:
+            return f"node {host.name} to be Ready ({why})"
+        if host.role == CONTROL_PLANE and reaches(host, "control-plane"):
+            serving, why = await coordinator.kubernetes(host.name).ready()
+            if not serving:
+                return f"the API server of {host.name} to be ready ({why})"
+        return coordinator.unsettled(host.name)
+
+
+def with_pod_cidrs(patch: dict[str, Any], current: dict[str, Any], pod_cidrs: tuple[str, ...]) -> dict[str, Any]:
+    """`patch` and, where the node has none, its pod subnets (they cannot be changed later)."""
+    if not pod_cidrs or current.get("spec", {}).get("podCIDR"):
+        return patch
+    spec = {**patch.get("spec", {}), "podCIDR": pod_cidrs[0], "podCIDRs": list(pod_cidrs)}
+    return {**patch, "spec": spec}
+
+
+@dataclass(frozen=True)
+class CompleteBootstrap(Phase):
+    """From here on, hosts join one by one."""
+
+    name: ClassVar[str] = "complete-bootstrap"
+
+    @property
+    def title(self) -> str:
+        return "Record that the cluster is complete"
+
+    async def run(self, coordinator: Coordinator) -> Outcome:
+        record = coordinator.records.need_cluster()
+        coordinator.records.put_cluster(msgspec.structs.replace(record, bootstrapped=True))
+        coordinator.publish()
+        return DONE

@@ -1,0 +1,101 @@
+"""The two ports: enrolment (server certificate only) and fleet (both sides show one)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from typing import Any
+
+import grpc
+import grpc.aio
+from kubefort import log
+from kubefort.errors import KubefortError
+from kubefort.v1.control_pb2_grpc import add_ControlServiceServicer_to_server
+from kubefort.v1.fleet_pb2_grpc import add_EnrolmentServiceServicer_to_server, add_FleetServiceServicer_to_server
+
+from kubefort_coordinator.coordinator import Coordinator
+from kubefort_coordinator.operations import Kind, kinds
+from kubefort_coordinator.operations.runner import Runner
+from kubefort_coordinator.services.access import Gate
+from kubefort_coordinator.services.control import Control
+from kubefort_coordinator.services.enrolment import Enrolment
+from kubefort_coordinator.services.fleet import Fleet
+
+LOG = log.get("server")
+
+_OPTIONS = (
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.max_receive_message_length", 16 << 20),
+    ("grpc.so_reuseport", 0),
+)
+
+
+class Server:
+    """Serves a coordinator and runs its operations. Ports of 0 are chosen by the system and written back to it."""
+
+    def __init__(self, coordinator: Coordinator, table: dict[str, Kind] | None = None) -> None:
+        self._coordinator = coordinator
+        table = kinds() if table is None else table
+        self.runner = Runner(coordinator, table)
+        gate = Gate(coordinator.records)
+        self._enrolment = grpc.aio.server(interceptors=(gate,), options=_OPTIONS)
+        self._fleet = grpc.aio.server(interceptors=(gate,), options=_OPTIONS)
+        add_EnrolmentServiceServicer_to_server(Enrolment(coordinator, self.runner), self._enrolment)
+        add_FleetServiceServicer_to_server(Fleet(coordinator, self.runner), self._fleet)
+        add_ControlServiceServicer_to_server(Control(coordinator, self.runner, table), self._fleet)
+        self._loop: asyncio.Task[None] | None = None
+
+    async def start(self, listen: str = "[::]") -> None:
+        """Listen on both ports; raises KubefortError where one is taken."""
+        coordinator = self._coordinator
+        key, chain = coordinator.pki.server(coordinator.records.settings().address)
+        pair = [(key.encode(), chain.encode())]
+        authority = coordinator.pki.fleet.certificate.encode()
+        open_to_all = grpc.ssl_server_credentials(pair)
+        mutual = grpc.ssl_server_credentials(pair, root_certificates=authority, require_client_auth=True)
+        coordinator.enrolment_port = _bind(self._enrolment, listen, coordinator.enrolment_port, open_to_all)
+        coordinator.fleet_port = _bind(self._fleet, listen, coordinator.fleet_port, mutual)
+        coordinator.publish()
+        await self._enrolment.start()
+        await self._fleet.start()
+        self._loop = asyncio.create_task(self.runner.run())
+        LOG.info("listening", enrolment=coordinator.enrolment_port, fleet=coordinator.fleet_port)
+
+    async def wait(self) -> None:
+        """Until the runner ends, which it only does by an error."""
+        if self._loop is not None:
+            await asyncio.shield(self._loop)
+
+    async def stop(self) -> None:
+        """Close streams and listeners; a running operation stays in the journal and goes on at the next start."""
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.wait({self._loop})
+        await asyncio.gather(self._enrolment.stop(0.2), self._fleet.stop(0.2))
+
+
+def _bind(server: grpc.aio.Server, listen: str, port: int, credentials: Any) -> int:
+    try:
+        bound = server.add_secure_port(f"{listen}:{port}", credentials)
+    except RuntimeError as error:
+        raise KubefortError(
+            f"port {port} cannot be used: {error}", f"see who has it: `ss -ltnp sport = :{port}`"
+        ) from error
+    if bound == 0:
+        raise KubefortError(f"port {port} cannot be used", f"see who has it: `ss -ltnp sport = :{port}`")
+    return bound
+
+
+def notify_systemd(state: str) -> None:
+    """sd_notify(3): tell systemd a state such as READY=1; nothing without systemd."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.connect("\0" + address[1:] if address.startswith("@") else address)
+            sender.sendall(state.encode())

@@ -1,0 +1,105 @@
+"""From records to each host's NodeSpec; pure, and the only place that decides what a host is told."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+import msgspec
+from kubefort.errors import InvalidInput
+from kubefort.model.cluster import CONTROL_PLANE, Cluster
+from kubefort.model.spec import STAGES, Artifact, Node, NodeSpec, Stage
+
+from kubefort_coordinator.records import ClusterRecord, HostRecord
+
+_WORKERS_BINARIES = ("kubelet", "kubectl", "kubeadm", "crictl")
+_CONTROL_PLANES_IMAGES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
+
+
+def reaches(host: HostRecord, stage: Stage) -> bool:
+    """Whether a host shall be at least at `stage`."""
+    return STAGES.index(host.stage) >= STAGES.index(stage)
+
+
+def pod_cidrs(cluster: Cluster, index: int) -> tuple[str, ...]:
+    """Host number `index`'s part of each pod subnet: a /24 (IPv4) or /64 (IPv6), smaller in a small subnet.
+
+    Empty where something else than us gives pods their addresses. Raises InvalidInput where the subnet is used up.
+    """
+    if cluster.pod_network != "routed":
+        return ()
+    return tuple(str(_part(ipaddress.ip_network(subnet), index)) for subnet in cluster.pod_subnets)
+
+
+def _part(
+    subnet: ipaddress.IPv4Network | ipaddress.IPv6Network, index: int
+) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    usual, smallest = (24, 28) if subnet.version == 4 else (64, 120)
+    prefix = min(max(usual, subnet.prefixlen + 4), max(smallest, subnet.prefixlen))
+    if index >= 1 << (prefix - subnet.prefixlen):
+        raise InvalidInput(f"pod subnet {subnet} has no /{prefix} left for another host", "use a larger pod subnet")
+    size = 1 << (subnet.max_prefixlen - prefix)
+    return ipaddress.ip_network(f"{subnet.network_address + index * size}/{prefix}")
+
+
+def free_pod_index(hosts: Iterable[HostRecord]) -> int:
+    """The smallest index that no host has."""
+    taken = {host.pod_index for host in hosts}
+    return next(index for index in range(len(taken) + 1) if index not in taken)
+
+
+def node_of(cluster: Cluster, host: HostRecord) -> Node:
+    """The Kubernetes node that a host is or becomes."""
+    return Node(
+        name=host.name,
+        address=host.address,
+        role=host.role,
+        pod_cidrs=pod_cidrs(cluster, host.pod_index),
+        labels=host.labels,
+        taints=host.taints,
+    )
+
+
+def artifacts_for(host: HostRecord, artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
+    """Those artifacts of a bundle that a host of this role needs."""
+    if host.role == CONTROL_PLANE:
+        return tuple(artifacts)
+    return tuple(
+        artifact
+        for artifact in artifacts
+        if (
+            artifact.name in _WORKERS_BINARIES
+            if artifact.kind == "binary"
+            else artifact.name not in _CONTROL_PLANES_IMAGES
+        )
+    )
+
+
+def render(
+    record: ClusterRecord, hosts: Iterable[HostRecord], host: HostRecord, artifacts: Iterable[Artifact]
+) -> NodeSpec:
+    """A host's spec, with generation 0."""
+    peers = sorted(
+        (other for other in hosts if other.name != host.name and reaches(other, "prepared")),
+        key=lambda other: other.name,
+    )
+    return NodeSpec(
+        generation=0,
+        cluster=record.cluster,
+        node=node_of(record.cluster, host),
+        stage=host.stage,
+        peers=tuple(node_of(record.cluster, other) for other in peers),
+        etcd=host.etcd if host.role == CONTROL_PLANE else None,
+        artifacts=artifacts_for(host, artifacts),
+        ignored_checks=tuple(dict.fromkeys((*record.ignored_checks, *host.ignored_checks))),
+        vip_keys=record.vip_keys if host.role == CONTROL_PLANE else (),
+    )
+
+
+def next_spec(published: NodeSpec | None, rendered: NodeSpec, *, force: bool = False) -> NodeSpec | None:
+    """What to publish: `rendered` with the next generation, or None where nothing changed."""
+    if published is None:
+        return msgspec.structs.replace(rendered, generation=1)
+    if not force and msgspec.structs.replace(published, generation=0) == rendered:
+        return None
+    return msgspec.structs.replace(rendered, generation=published.generation + 1)
