@@ -85,7 +85,7 @@ def test_services_notify_and_always_come_back(name: str) -> None:
 def test_the_agent_waits_for_no_network_and_has_no_mount_namespace() -> None:
     agent = unit("kubefort-agent")
     assert "network-online.target" not in agent["Unit"]["After"].split()
-    assert agent["Unit"]["ConditionPathExists"] == "/var/lib/kubefort/identity"
+    assert agent["Unit"]["ConditionPathExists"] == "/var/lib/kubefort/identity/tls.crt"
     private = {key for key in agent["Service"] if key.startswith(("Private", "Protect", "ReadOnly", "ReadWrite"))}
     assert private == set()
 
