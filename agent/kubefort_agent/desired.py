@@ -102,7 +102,7 @@ def _etcd(context: Context) -> Iterator[Resource]:
 
 
 def _identities(context: Context) -> Iterator[Resource]:
-    """Certificates and kubeconfigs but kubelet's. super-admin.conf, the way in without RBAC, is the first host's only."""
+    """Certificates and kubeconfigs but kubelet's. super-admin.conf, the way past RBAC, is the first host's only."""
     spec, algorithm = context.spec, context.spec.cluster.key_algorithm
     first = spec.etcd is not None and spec.etcd.initial_cluster_state == "new"
     for certificate in certificates(spec.cluster, spec.node, spec.peers):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -20,8 +19,6 @@ from kubefort_agent.resources.undo import RestoreFile, Undo
 
 if TYPE_CHECKING:
     from kubefort_agent.host import Host
-
-_HEXADECIMAL = re.compile(rb"[0-9a-f]{32,128}\s*")
 
 
 @dataclass(frozen=True)
@@ -52,13 +49,9 @@ class VipConfig:
         vip = self.spec.cluster.vip
         if vip is None:
             raise InvalidInput("the cluster has no virtual IP")
-        secrets = {key.id: _hexadecimal(host.path(KEPT / key.secret).read_bytes()) for key in self.spec.vip_keys}
+        secrets = {key.id: host.path(KEPT / key.secret).read_bytes().hex() for key in self.spec.vip_keys}
         interface = vip.interface or interface_of(self.spec.node.address, host.root)
         return vipfile.encode(vip_file(self.spec, vip, interface, secrets))
-
-
-def _hexadecimal(content: bytes) -> str:
-    return content.decode().strip() if _HEXADECIMAL.fullmatch(content) else content.hex()
 
 
 def interface_of(address: str, root: Path = Path("/")) -> str:

@@ -1,0 +1,33 @@
+"""Where we differ from kubeadm on purpose: (what, path) → reason. Everything else must be the same."""
+
+from __future__ import annotations
+
+EVERY_VERSION: dict[tuple[str, str], str] = {
+    ("kube-controller-manager", "/container/args/allocate-node-cidrs"): (
+        "with routed pods the coordinator gives each node its pod CIDR, and the agents route them"
+    ),
+    ("kubelet flags", "/node-ip"): "the address that the host was joined with, not the one its name resolves to",
+    ("kubelet flags", "/register-with-taints"): "no pod slips onto a control-plane host before it is marked",
+    ("kubelet", "/resolvConf"): "said aloud: kubelet's default, or a file without loopback name servers",
+    ("admin.conf", "/server"): "an administrator on a control-plane host reaches it without the virtual IP as well",
+    ("super-admin.conf", "/server"): "as admin.conf",
+    ("object ConfigMap kubeadm-config", "/data/ClusterConfiguration/encryptionAlgorithm"): (
+        "ECDSA P-256 keys are made 30 times faster than RSA-2048 ones"
+    ),
+}
+
+BY_VERSION: dict[str, dict[tuple[str, str], str]] = {
+    "v1.20.2": {
+        ("kubelet", "/cgroupDriver"): "kubelet and runtime use what the host's cgroups ask for",
+        (
+            "kubelet.conf",
+            "/server",
+        ): "a control-plane host's kubelet does not depend on the virtual IP (kubeadm: 1.33+)",
+    },
+}
+
+
+def expected(version: str, what: str) -> set[str]:
+    """Paths at which `what` may differ."""
+    known = EVERY_VERSION | BY_VERSION.get(version, {})
+    return {path for name, path in known if name == what}
