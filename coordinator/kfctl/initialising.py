@@ -18,8 +18,8 @@ from kubefort.model.operation import BootstrapArguments, OperationState, Overvie
 
 from kfctl import operator, setup, thishost
 from kfctl.client import Client
-from kfctl.membership import Member, Ticket, enrol, enrolled, joined, start_agent
-from kfctl.plans import wished_cluster
+from kfctl.membership import Ticket, enrol, enrolled, joined, own_state, same_cluster, start_agent
+from kfctl.plans import differences, wished_cluster
 from kfctl.progress import Output, Report, demand, follow, reporter
 
 TOKEN_LIFETIME_S = 24 * 3600.0
@@ -38,6 +38,18 @@ class Wish:
     pod_subnets: tuple[str, ...]
     service_subnets: tuple[str, ...]
     ignored: tuple[str, ...]
+
+    @property
+    def names_cluster(self) -> bool:
+        """Whether anything was said about the cluster itself."""
+        return bool(
+            self.cluster_file or self.vip or self.kubernetes_version or self.pod_subnets or self.service_subnets
+        )
+
+    @property
+    def says_anything(self) -> bool:
+        """Whether the bootstrap's arguments are said, not only that it shall go on."""
+        return self.names_cluster or bool(self.ignored)
 
 
 async def init(wish: Wish, timeout: float, output: Output) -> None:
@@ -61,10 +73,10 @@ async def _init(
 ) -> None:
     overview = await client.overview()
     earlier = _bootstrap(overview)
-    if earlier is not None and earlier.status == "succeeded":
+    if earlier is not None and earlier.status == "succeeded" and overview.hosts:
         report.result(f"The cluster is made already, nothing was changed.\n{_next_steps()}", status="unchanged")
         return
-    operation = await _operation(wish, file, host, client, earlier, report)
+    operation = await _operation(wish, file, host, client, overview, report)
     await _join_first(client, host, address, wish.ignored, report)
     others = [entry.name for entry in file.hosts if entry.name != host]
     if others:
@@ -115,30 +127,45 @@ def _read(wish: Wish, report: Report) -> tuple[ClusterFile, str]:
 
 
 async def _own_address(wish: Wish, file: ClusterFile, host: str) -> str:
+    """The address others reach this host by: what was said, else what an earlier init took, else what is found."""
     named = wish.address or next((entry.address for entry in file.hosts if entry.name == host), "")
-    return await thishost.check_address(named) if named else await thishost.advertise_address()
+    if named:
+        return await thishost.check_address(named)
+    if wish.operator_config.is_file():
+        earlier = operator.load(wish.operator_config).address.rpartition(":")[0].strip("[]")
+        if earlier in await thishost.addresses():
+            return earlier
+    return await thishost.advertise_address()
 
 
 def _bootstrap(overview: Overview) -> OperationState | None:
-    """The newest bootstrap."""
-    found = [operation for operation in overview.operations if operation.kind == "bootstrap"]
+    """The newest bootstrap of the cluster that there is."""
+    found = [operation for operation in overview.operations if operation.kind == "bootstrap" and overview.cluster]
     return max(found, key=lambda operation: operation.created, default=None)
 
 
 async def _operation(
-    wish: Wish, file: ClusterFile, host: str, client: Client, earlier: OperationState | None, report: Report
+    wish: Wish, file: ClusterFile, host: str, client: Client, overview: Overview, report: Report
 ) -> OperationState:
-    """The bootstrap under way: the running one, the failed one taken up again, or a new one."""
-    if earlier is not None and earlier.status in ("running", "failed"):
-        report.note(f"going on with operation {earlier.id}; its cluster's settings are those it was begun with")
+    """The bootstrap under way: the running one, the stopped one taken up again, or a new one."""
     await _add_bundles(wish, client, report)
-    if earlier is not None and earlier.status == "running":
-        return earlier
-    if earlier is not None and earlier.status == "failed":
+    earlier = _bootstrap(overview)
+    if earlier is not None and (earlier.status == "running" or not wish.says_anything):
+        if earlier.status == "running":
+            report.note(f"{earlier.title} is under way already")
+            return earlier
+        report.note(f"taking up again: {earlier.title}")
         return await client.resume(earlier.id)
     cluster, warnings = wished_cluster(wish, file, [b.kubernetes_version for b in await client.bundles()])
     for warning in warnings:
         report.note(f"warning: {warning}")
+    if earlier is not None and overview.cluster is not None:
+        changed = differences(overview.cluster, cluster)
+        if changed and not wish.names_cluster:
+            raise InvalidInput(
+                f"the unfinished cluster was begun with another {', '.join(changed)}",
+                "give the same options as then, --config too",
+            )
     arguments = BootstrapArguments(cluster=cluster, first=host, hosts=file.hosts, ignored_checks=wish.ignored)
     report.note(f"making cluster {cluster.name} with Kubernetes {cluster.kubernetes_version}")
     return await client.start("bootstrap", arguments)
@@ -153,17 +180,14 @@ async def _add_bundles(wish: Wish, client: Client, report: Report) -> None:
 
 async def _join_first(client: Client, host: str, address: str, ignored: tuple[str, ...], report: Report) -> None:
     """This host becomes a member the way every other does, with a token for one use."""
-    member: Member | None = enrolled()
-    if member is None:
+    member = enrolled()
+    pin = identity.pin(client.who.authority)
+    if member is not None:
+        same_cluster(member, pin)
+    if member is None or await own_state(member) is None:
         report.note(f"enrolling {host}")
         token = (await client.create_token(CONTROL_PLANE, 3600.0, 1)).token
-        pin = identity.pin(client.who.authority)
         member = await enrol(Ticket(address, paths.ENROLMENT_PORT, token, pin), address, ignored)
-    elif identity.pin(member.identity.authority) != identity.pin(client.who.authority):
-        raise Refused(
-            f"this host is a member of another cluster, whose coordinator is {member.fleet_address}",
-            "clean it first: `kfctl reset --local`",
-        )
     await start_agent(member)
 
 
@@ -198,7 +222,8 @@ async def dry_init(wish: Wish, output: Output) -> None:
     phases: list[str] = []
     if running:
         async with Client(operator.load(wish.operator_config)) as client:
-            earlier = _bootstrap(await client.overview())
+            overview = await client.overview()
+            earlier = _bootstrap(overview)
             if earlier is not None and earlier.status != "aborted":
                 report.result(
                     f"{earlier.title}: {earlier.status}; `kfctl init` would go on with it", status="unchanged"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import grpc
 import grpc.aio
 import yaml
 from kubefort import __version__, document, files, identity, paths
-from kubefort.errors import InvalidInput, Refused, Unavailable
+from kubefort.errors import InvalidInput, KubefortError, Refused, Unavailable
 from kubefort.identity import Identity
 from kubefort.model.operation import OperationState
 from kubefort.v1 import fleet_pb2 as wire
@@ -80,34 +80,34 @@ def enrolled(folder: Path = paths.IDENTITY, config: Path = paths.AGENT_CONFIG) -
         return None
 
 
-def _request_key(folder: Path) -> str:
-    """The key of an enrolment under way: the same one after a crash, so that the coordinator knows the caller again."""
-    path = folder / _REQUEST_KEY
-    try:
-        return path.read_text()
-    except FileNotFoundError:
-        key = identity.new_key()
-        files.make_folder(folder, 0o700)
-        files.write(path, key, 0o600)
-        return key
+def same_cluster(member: Member, pin: str) -> None:
+    """Raises Refused where a host is a member of another cluster than the one whose authority has that pin."""
+    if identity.pin(member.identity.authority) != pin:
+        raise Refused(
+            f"this host is a member of another cluster, whose coordinator is {member.fleet_address}",
+            "remove it there: `kfctl reset HOST`; if that cluster is gone, clean this host: `kfctl reset --local`",
+        )
+
+
+def _key(folder: Path) -> str:
+    """The host's key; one made for an enrolment is kept, so that the coordinator knows a caller again after a crash."""
+    for name in ("tls.key", _REQUEST_KEY):
+        if (folder / name).is_file():
+            return (folder / name).read_text()
+    key = identity.new_key()
+    files.make_folder(folder, 0o700)
+    files.write(folder / _REQUEST_KEY, key, 0o600)
+    return key
 
 
 async def enrol(ticket: Ticket, address: str, ignored: tuple[str, ...]) -> Member:
-    """Exchange the token for an identity and keep it; a host that has one of the same coordinator keeps that one.
+    """Exchange the token for an identity and keep it. A failed join of this host is taken up again by that.
 
     `address` is this host's own. Raises Refused (with the coordinator's reason), Unavailable, InvalidInput.
     """
-    member = enrolled()
-    if member is not None:
-        if identity.pin(member.identity.authority) != ticket.pin:
-            raise Refused(
-                f"this host is a member of another cluster, whose coordinator is {member.fleet_address}",
-                "remove it there first: `kfctl reset HOST`; or clean it by hand: `kfctl reset --local`",
-            )
-        return member
     facts = await thishost.facts(address)
     authority = await asyncio.to_thread(identity.fetch_authority, ticket.address, ticket.pin)
-    key = _request_key(paths.IDENTITY)
+    key = _key(paths.IDENTITY)
     request = wire.EnrolRequest(
         token=ticket.token,
         certificate_request=identity.certificate_request(key, facts.hostname),
@@ -144,7 +144,7 @@ async def start_agent(member: Member) -> None:
     await thishost.start_service(AGENT, restart=not member.earlier)
 
 
-async def own_states(member: Member) -> AsyncIterator[OperationState]:
+async def own_states(member: Member) -> AsyncGenerator[OperationState, None]:
     """States of the operation that changes this host, until it ends."""
     async with identity.channel(member.fleet_address, member.identity) as channel:
         try:
@@ -152,3 +152,18 @@ async def own_states(member: Member) -> AsyncIterator[OperationState]:
                 yield document.decode(answer.operation, OperationState, "the coordinator's operation")
         except grpc.aio.AioRpcError as error:
             raise readable(error, member.fleet_address) from error
+
+
+async def own_state(member: Member) -> OperationState | None:
+    """The newest operation that changes this host; None where the coordinator knows no such operation or host."""
+    states = own_states(member)
+    try:
+        return await states.__anext__()
+    except StopAsyncIteration:
+        return None
+    except Unavailable:
+        raise
+    except KubefortError:
+        return None
+    finally:
+        await states.aclose()

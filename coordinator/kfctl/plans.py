@@ -72,3 +72,10 @@ def wished_cluster(flags: Flags, file: ClusterFile, bundles: list[str]) -> tuple
     if errors:
         raise InvalidInput("\n".join(errors), "the names are those of cluster.yaml, see `kfctl config print-defaults`")
     return cluster, [str(problem) for problem in found if problem.severity == "warning"]
+
+
+def differences(one: Cluster, other: Cluster) -> list[str]:
+    """Names (as in cluster.yaml) of the settings in which two clusters differ; an endpoint that is "" is not known."""
+    left, right = msgspec.to_builtins(one), msgspec.to_builtins(other)
+    names = sorted(name for name in {*left, *right} if left.get(name) != right.get(name))
+    return [name for name in names if name != "endpoint" or (one.endpoint and other.endpoint)]

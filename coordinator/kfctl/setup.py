@@ -60,8 +60,8 @@ def _name() -> str:
 
 
 def _last_words(stderr: str) -> str:
-    """What a program of ours said at its end, without the word error."""
-    return stderr.strip().removeprefix("error: ")
+    """What the program said at its end, without its name."""
+    return stderr.strip().removeprefix(f"{PROGRAM}: ")
 
 
 def _operator(address: str, key: str, answer: Path) -> Operator:
