@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
+import json
+import os
+import sys
 from pathlib import Path
-from typing import Any
+
+from kubefort.run import run
 
 PROTOCOL = 75
 """Routing protocol number (rtm_protocol) of our routes; see /etc/iproute2/rt_protos: none of the known ones."""
@@ -51,32 +56,60 @@ def _ipv4(hexadecimal: str) -> str:
 
 
 class Routes:
-    """Changes through netlink; pyroute2 is imported when there is something to change."""
+    """Changes through netlink, made by a short-lived child so that pyroute2 does not stay in memory; changes that are
+    asked for at the same time share one child."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[str, str, str]] = []
+        self._flush: asyncio.Task[None] | None = None
 
     async def replace(self, destination: str, via: str) -> None:
-        await self._route("replace", dst=destination, gateway=via, proto=PROTOCOL)
+        await self._change("replace", destination, via)
 
     async def remove(self, destination: str, via: str) -> None:
         """Remove a route of ours; one that is gone, or another's, is left."""
-        await self._route("del", dst=destination, gateway=via, proto=PROTOCOL)
+        await self._change("del", destination, via)
 
     async def remove_link(self, name: str) -> None:
         """Remove a network device, if there is one of that name."""
-        from pyroute2 import AsyncIPRoute
+        await self._change("unlink", name, "")
 
-        async with AsyncIPRoute() as netlink:
-            for index in await netlink.link_lookup(ifname=name):
-                await netlink.link("del", index=index)
+    async def _change(self, *change: str) -> None:
+        self._waiting.append((change[0], change[1], change[2]))
+        if self._flush is None:
+            self._flush = asyncio.ensure_future(self._run())
+        await asyncio.shield(self._flush)
 
-    async def _route(self, command: str, **route: Any) -> None:
-        from pyroute2 import AsyncIPRoute, NetlinkError
+    async def _run(self) -> None:
+        await asyncio.sleep(0)
+        self._flush, changes, self._waiting = None, self._waiting, []
+        await run(
+            sys.executable,
+            "-m",
+            "kubefort_agent.host.netlink",
+            stdin=json.dumps(changes).encode(),
+            env={"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
+            timeout=30,
+        )
 
-        async with AsyncIPRoute() as netlink:
+
+async def change(changes: list[tuple[str, str, str]]) -> None:
+    """Make the changes: (replace or del, destination, gateway) or (unlink, device, "")."""
+    from pyroute2 import AsyncIPRoute, NetlinkError
+
+    async with AsyncIPRoute() as netlink:
+        for command, target, via in changes:
+            if command == "unlink":
+                for index in await netlink.link_lookup(ifname=target):
+                    await netlink.link("del", index=index)
+                continue
             try:
-                answer = netlink.route(command, **route)
-                if asyncio.iscoroutine(answer):
-                    await answer
+                await netlink.route(command, dst=target, gateway=via, proto=PROTOCOL)
             except NetlinkError as error:
-                if command == "del" and error.code == 3:  # ESRCH: no such route
-                    return
-                raise OSError(error.code, f"route {command} {route['dst']} via {route['gateway']}: {error}") from error
+                if command == "del" and error.code == errno.ESRCH:
+                    continue
+                raise SystemExit(f"route {command} {target} via {via}: {error}") from error
+
+
+if __name__ == "__main__":
+    asyncio.run(change(json.load(sys.stdin)))

@@ -31,7 +31,8 @@ class File:
         return f"file {self.path}"
 
     async def diff(self, host: Host) -> tuple[str, ...]:
-        return difference(host.path(self.path), self.path, self.content, self.mode)
+        private = not self.mode & 0o077
+        return difference(host.path(self.path), self.path, self.content, self.mode, secret=private)
 
     async def apply(self, host: Host) -> None:
         files.write(host.path(self.path), self.content, self.mode)

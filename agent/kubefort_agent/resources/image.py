@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from kubefort.model.spec import Artifact
+from kubefort.run import CommandFailed
 
 from kubefort_agent.host.containerd import full_reference
 from kubefort_agent.resources.undo import RemoveImage, Undo
@@ -35,5 +36,8 @@ class Image:
         await host.containerd.load(await host.supplies.artifact(self.artifact), self.artifact.ref)
 
     async def undo(self, host: Host) -> tuple[Undo, ...]:
-        present = full_reference(self.artifact.ref) in await host.containerd.images()
+        try:
+            present = full_reference(self.artifact.ref) in await host.containerd.images()
+        except CommandFailed:  # containerd does not run yet
+            present = False
         return () if present else (RemoveImage(self.artifact.ref),)

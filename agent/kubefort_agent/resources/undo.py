@@ -178,6 +178,24 @@ class RemoveContainer(_Undo, frozen=True):
         await docker.remove(self.name)
 
 
+class WipeCluster(_Undo, frozen=True):
+    """What kubelet, etcd and pods leave: folders that were empty or missing before us, devices, chains."""
+
+    folders: tuple[str, ...]
+
+    async def run(self, host: Host) -> None:
+        from kubefort_agent.host import cleanup
+
+        await cleanup.wipe(host, self.folders)
+
+
+def wipe_of(host: Host) -> WipeCluster:
+    """What takes away everything that a cluster will put on this host from now on."""
+    from kubefort_agent.host import cleanup
+
+    return WipeCluster(cleanup.unused_folders(host))
+
+
 Undo = Union[  # noqa: UP007 - msgspec wants the names at run time
     RestoreFile,
     RestoreLink,
@@ -192,4 +210,5 @@ Undo = Union[  # noqa: UP007 - msgspec wants the names at run time
     RemoveMasquerade,
     SwapOn,
     RemoveContainer,
+    WipeCluster,
 ]

@@ -1,0 +1,75 @@
+"""What a cluster leaves on a host: processes, mounts, folders, network devices, firewall chains."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kubefort.run import CommandFailed, run
+
+from kubefort_agent.host import firewall
+
+if TYPE_CHECKING:
+    from kubefort_agent.host.host import Host
+
+FOLDERS = (
+    "/etc/kubernetes",
+    "/var/lib/kubelet",
+    "/var/lib/etcd",
+    "/var/lib/cni",
+    "/var/log/pods",
+    "/var/log/containers",
+    "/opt/kubefort",
+    "/var/lib/kubefort/secrets",
+    "/var/lib/kubefort/units",
+    "/var/lib/kubefort/artifacts",
+)
+MOUNTS = ("/var/lib/kubelet/", "/run/netns/cni-", "/var/run/netns/cni-")
+DEVICES = ("cni0",)
+
+
+def unused_folders(host: Host) -> tuple[str, ...]:
+    """Those of FOLDERS in which no file lies: what will be in them is ours to remove."""
+    return tuple(folder for folder in FOLDERS if not any(files for _, _, files in os.walk(host.path(folder))))
+
+
+async def stop(host: Host) -> None:
+    """Stop kubelet, every pod, and unmount what they mounted, so that files below can be removed."""
+    await host.systemd.stop("kubelet.service")
+    with contextlib.suppress(CommandFailed):
+        await host.containerd.remove_containers()
+    for point in mount_points(host.root):
+        await run("umount", "--lazy", point, check=False)
+        if "/netns/" in point:
+            with contextlib.suppress(OSError):
+                host.path(point).unlink()
+
+
+def mount_points(root: Path) -> list[str]:
+    """Mount points of kubelet and CNI, the deepest first."""
+    try:
+        lines = (root / "proc/self/mounts").read_text().splitlines()
+    except OSError:
+        return []
+    points = [line.split()[1].replace("\\040", " ") for line in lines if len(line.split()) > 1]
+    return sorted({point for point in points if point.startswith(MOUNTS)}, key=len, reverse=True)
+
+
+async def wipe(host: Host, folders: tuple[str, ...]) -> None:
+    """Remove folders, devices and chains; containerd starts anew with the configuration it had before us."""
+    for folder in folders:
+        place = host.path(folder)
+        if place.is_mount():
+            for inner in place.iterdir():
+                shutil.rmtree(inner) if inner.is_dir() and not inner.is_symlink() else inner.unlink()
+        elif place.exists():
+            shutil.rmtree(place)
+    for device in DEVICES:
+        if host.path(f"/sys/class/net/{device}").exists():
+            await host.routes.remove_link(device)
+    await firewall.remove_kubernetes()
+    await run("systemctl", "try-restart", "containerd.service", check=False, timeout=90)
+    host.verdicts.clear()

@@ -1,0 +1,125 @@
+"""One pass over a host's resources: remove what is no longer wanted, then look, apply and look again, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from kubefort import log
+from kubefort.errors import KubefortError
+
+from kubefort_agent.host import Host
+from kubefort_agent.reconcile.ledger import Entry, Ledger
+from kubefort_agent.resources import Binary, Image, Resource, Route
+from kubefort_agent.resources.undo import wipe_of
+
+TOGETHER = (Image, Binary, Route)
+"""Neighbours of one of these kinds do not depend on each other: they are applied at the same time."""
+
+AT_ONCE = 2
+
+CLUSTER = "cluster"
+"""The ledger's first entry, so undone last: what the cluster leaves on a host beside our resources."""
+
+_log = log.get("converge")
+
+
+@dataclass
+class Outcome:
+    """What a pass did and found.
+
+    applied   (resource's key, the diff that was put right)
+    pending   diffs that are left
+    error     why the pass ended early, "" where it did not
+    """
+
+    applied: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    pending: list[str] = field(default_factory=list)
+    error: str = ""
+
+    @property
+    def in_sync(self) -> bool:
+        return not self.pending and not self.error
+
+
+async def observe(host: Host, resources: Sequence[Resource], ledger: Ledger) -> Outcome:
+    """All diffs, without changing anything; what would be removed is a line with a minus."""
+    outcome = Outcome()
+    wanted = {resource.key for resource in resources}
+    outcome.pending += [f"- {entry.key}" for entry in ledger.newest_first() if entry.key not in {*wanted, CLUSTER}]
+    for resource in resources:
+        try:
+            outcome.pending += await resource.diff(host)
+        except (KubefortError, OSError) as error:
+            outcome.pending.append(f"{resource.key}: {error}")
+    return outcome
+
+
+async def converge(host: Host, resources: Iterable[Resource]) -> Outcome:
+    """Bring `resources` about, each `own`ed already. Ends at the first that fails: those after it depend on it."""
+    outcome = Outcome()
+    for _, group in itertools.groupby(resources, key=_group):
+        members = list(group)
+        diffs: list[tuple[Resource, tuple[str, ...]]] = []
+        for resource in members:
+            try:
+                found = await resource.diff(host)
+            except (KubefortError, OSError) as error:
+                return _failed(outcome, resource, (), error)
+            if found:
+                diffs.append((resource, found))
+        gate = asyncio.Semaphore(AT_ONCE)
+        results = await asyncio.gather(*(_apply(host, resource, gate) for resource, _ in diffs), return_exceptions=True)
+        for (resource, found), result in zip(diffs, results, strict=True):
+            if isinstance(result, (KubefortError, OSError)):
+                return _failed(outcome, resource, found, result)
+            if isinstance(result, BaseException):
+                raise result
+            if result:
+                outcome.pending += result
+            outcome.applied.append((resource.key, found))
+    return outcome
+
+
+async def own(host: Host, resources: Sequence[Resource], ledger: Ledger) -> None:
+    """Write down how to undo the resources that are new, before any of them is applied."""
+    entries = [] if CLUSTER in ledger else [Entry(CLUSTER, (wipe_of(host),))]
+    fresh = [resource for resource in resources if resource.key not in ledger]
+    ledger.add([*entries, *[Entry(resource.key, await resource.undo(host)) for resource in fresh]])
+
+
+async def remove_unwanted(host: Host, wanted: set[str], ledger: Ledger) -> list[str]:
+    """Undo what we made and nobody wants any more, the newest first; the keys."""
+    removed: list[str] = []
+    for entry in ledger.newest_first():
+        if entry.key not in wanted:
+            _log.info("removing", resource=entry.key)
+            for undo in entry.undo:
+                await undo.run(host)
+            host.verdicts.pop(entry.key, None)
+            ledger.drop(entry.key)
+            removed.append(entry.key)
+    return removed
+
+
+def _group(resource: Resource) -> object:
+    return type(resource) if isinstance(resource, TOGETHER) else resource.key
+
+
+async def _apply(host: Host, resource: Resource, gate: asyncio.Semaphore) -> tuple[str, ...]:
+    """What still differs after the apply."""
+    async with gate:
+        _log.info("applying", resource=resource.key)
+        await resource.apply(host)
+        host.verdicts.pop(resource.key, None)
+    return await resource.diff(host)
+
+
+def _failed(outcome: Outcome, resource: Resource, diff: tuple[str, ...], error: Exception) -> Outcome:
+    outcome.pending += diff
+    outcome.error = f"{resource.key}: {error}"
+    _log.warning("cannot apply", resource=resource.key, error=str(error))
+    return outcome
