@@ -12,7 +12,13 @@ EVERY_VERSION: dict[tuple[str, str], str] = {
     ("admin.conf", "/server"): "an administrator on a control-plane host reaches it without the virtual IP as well",
     ("super-admin.conf", "/server"): "as admin.conf",
     ("object ConfigMap kubeadm-config", "/data/ClusterConfiguration/encryptionAlgorithm"): (
-        "ECDSA P-256 keys are made 30 times faster than RSA-2048 ones"
+        "ECDSA P-256 keys are made much faster than RSA-2048 ones"
+    ),
+}
+
+_CLUSTER_ADMINS = {
+    ("object ClusterRoleBinding kubeadm:cluster-admins", ""): (
+        "kubeadm makes it with super-admin.conf before its dry run begins to print"
     ),
 }
 
@@ -23,7 +29,16 @@ BY_VERSION: dict[str, dict[tuple[str, str], str]] = {
             "kubelet.conf",
             "/server",
         ): "a control-plane host's kubelet does not depend on the virtual IP (kubeadm: 1.33+)",
+        ("object ClusterRoleBinding kubeadm:apiserver-kubelet-client", ""): "harmless here, and ready for an upgrade",
+        (
+            "object ClusterRole system:coredns",
+            "/rules",
+        ): "a bundle may hold a newer CoreDNS, which watches EndpointSlices",
+        ("object Deployment coredns", "/spec/template/spec/affinity"): "its two pods on two hosts (kubeadm: 1.21+)",
+        ("object ConfigMap kubelet-config-1.20", "/data/kubelet/cgroupDriver"): "as kubelet's own configuration",
     },
+    "v1.35.6": _CLUSTER_ADMINS,
+    "v1.36.2": _CLUSTER_ADMINS,
 }
 
 
