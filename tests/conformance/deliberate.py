@@ -11,12 +11,12 @@ EVERY_VERSION: dict[tuple[str, str], str] = {
     ("kubelet", "/resolvConf"): "said aloud: kubelet's default, or a file without loopback name servers",
     ("admin.conf", "/server"): "an administrator on a control-plane host reaches it without the virtual IP as well",
     ("super-admin.conf", "/server"): "as admin.conf",
+}
+
+_SINCE_1_31 = {
     ("object ConfigMap kubeadm-config", "/data/ClusterConfiguration/encryptionAlgorithm"): (
         "ECDSA P-256 keys are made much faster than RSA-2048 ones"
     ),
-}
-
-_CLUSTER_ADMINS = {
     ("object ClusterRoleBinding kubeadm:cluster-admins", ""): (
         "kubeadm makes it with super-admin.conf before its dry run begins to print"
     ),
@@ -37,8 +37,8 @@ BY_VERSION: dict[str, dict[tuple[str, str], str]] = {
         ("object Deployment coredns", "/spec/template/spec/affinity"): "its two pods on two hosts (kubeadm: 1.21+)",
         ("object ConfigMap kubelet-config-1.20", "/data/kubelet/cgroupDriver"): "as kubelet's own configuration",
     },
-    "v1.35.6": _CLUSTER_ADMINS,
-    "v1.36.2": _CLUSTER_ADMINS,
+    "v1.35.6": _SINCE_1_31,
+    "v1.36.2": _SINCE_1_31,
 }
 
 
