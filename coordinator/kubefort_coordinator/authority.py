@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -38,7 +39,8 @@ def _usage(*, signs: bool) -> x509.KeyUsage:
 
 def _name(common_name: str, organizations: Iterable[str] = ()) -> x509.Name:
     attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, each) for each in organizations]
-    return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    # Kubernetes' names may be longer than RFC 5280's 64 characters ("system:node:" and a host name), and Go reads them.
+    return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common_name, _validate=False)])
 
 
 def public_key_of(request: str) -> str:
@@ -54,6 +56,13 @@ def public_key_of(request: str) -> str:
     if not valid:
         raise InvalidInput("the certificate request's signature is wrong")
     return key.decode()
+
+
+def request_pin(request: str) -> str:
+    """The pin of a certificate request's public key."""
+    key = serialization.load_pem_public_key(public_key_of(request).encode())
+    info = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return f"sha256:{hashlib.sha256(info).hexdigest()}"
 
 
 def common_name_of(request: str) -> str:

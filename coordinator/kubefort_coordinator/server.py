@@ -84,9 +84,8 @@ def _bind(server: grpc.aio.Server, listen: str, port: int, credentials: Any) -> 
     try:
         bound = server.add_secure_port(f"{listen}:{port}", credentials)
     except RuntimeError as error:
-        raise KubefortError(
-            f"port {port} cannot be used: {error}", f"see who has it: `ss -ltnp sport = :{port}`"
-        ) from error
+        LOG.debug("bind failed", port=port, error=str(error))
+        bound = 0
     if bound == 0:
         raise KubefortError(f"port {port} cannot be used", f"see who has it: `ss -ltnp sport = :{port}`")
     return bound

@@ -74,16 +74,19 @@ class Tokens:
         self._records.put_token(TokenRecord(id, _hash(secret), role, uses or 1, expires))
         return f"{id}.{secret}"
 
-    def check(self, token: str, address: str) -> TokenRecord:
-        """The record of a good token that `address` shows; raises Refused or InvalidInput, and counts the failure."""
+    def check(self, token: str, address: str, *, spent_before: bool = False) -> TokenRecord:
+        """The record of a good token that `address` shows; raises Refused or InvalidInput, and counts the failure.
+
+        With `spent_before` (the caller's answer got lost) it may be used up.
+        """
         self.limit.check(address)
         try:
-            return self._check(token)
+            return self._check(token, spent_before)
         except (Refused, InvalidInput):
             self.limit.failed(address)
             raise
 
-    def _check(self, token: str) -> TokenRecord:
+    def _check(self, token: str, spent_before: bool) -> TokenRecord:
         found = _FORM.fullmatch(token)
         if found is None:
             raise InvalidInput("a token looks like abcdef.0123456789abcdef", _HINT)
@@ -94,7 +97,7 @@ class Tokens:
         if record.expires <= self._clock():
             moment = datetime.datetime.fromtimestamp(record.expires, datetime.timezone.utc)
             raise Refused(f"this token expired at {moment:%Y-%m-%d %H:%M:%S} UTC", _HINT)
-        if record.uses_left < 1:
+        if record.uses_left < 1 and not spent_before:
             raise Refused("this token is used up", _HINT)
         return record
 

@@ -61,7 +61,8 @@ def certificate_request(key: str, common_name: str) -> str:
     from cryptography.x509.oid import NameOID
 
     private: Any = serialization.load_pem_private_key(key.encode(), None)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    # The signer decides the subject: this one is a hint only, and x509 has no name for more than 64 characters.
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])] if common_name else [])
     request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(private, hashes.SHA256())
     return request.public_bytes(serialization.Encoding.PEM).decode()
 

@@ -38,5 +38,5 @@ def setup(level: str = "info") -> None:
 
 
 def get(name: str) -> Any:
-    """A logger whose entries carry `logger=name`."""
-    return structlog.get_logger(logger=name)
+    """A logger whose entries carry `part=name`."""
+    return structlog.get_logger(part=name)

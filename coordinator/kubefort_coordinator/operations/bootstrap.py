@@ -48,7 +48,7 @@ def phases(arguments: BootstrapArguments, _: Coordinator) -> tuple[Phase, ...]:
 
 def check(arguments: BootstrapArguments, coordinator: Coordinator) -> None:
     """Raises Refused where hosts already run a cluster, or no bundle has its version."""
-    if next(each for each in entries(arguments)).role != CONTROL_PLANE:
+    if entries(arguments)[0].role != CONTROL_PLANE:
         raise Refused(
             f"{arguments.first} is the first host and must be a control plane", "change its role in cluster.yaml"
         )

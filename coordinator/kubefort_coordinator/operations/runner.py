@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 import msgspec
 from kubefort import log
-from kubefort.document import Document
+from kubefort.document import Document, encode
 from kubefort.errors import InvalidInput, KubefortError, Refused, Unavailable
 from kubefort.model.operation import OperationState, PhaseState
 from kubefort.waiting import within
@@ -46,7 +46,7 @@ class Runner:
         Where the same one is there already and did not succeed, that one is taken up again. Raises Refused.
         """
         kind = self._kind(kind_name)
-        raw: dict[str, object] = msgspec.to_builtins(arguments)
+        raw = msgspec.json.decode(encode(arguments), type=dict[str, object])
         same = next((each for each in reversed(self._records.operations()) if each.arguments == raw), None)
         if same is not None and same.state.kind == kind_name and not dry_run:
             if same.state.status == "running":
@@ -247,11 +247,9 @@ class Runner:
         if index is None:
             return state
         waiting = self._waiting.get(state.id, "")
-        ahead = [
-            each.state for each in self._running() if each.state.id != state.id and each.state.created < state.created
-        ]
-        if not waiting and ahead:
-            waiting = f"{ahead[0].title} ({ahead[0].id}) to end"
+        oldest = self._running()[0].state
+        if not waiting and oldest.id != state.id:
+            waiting = f"{oldest.title} ({oldest.id}) to end"
         phases = list(state.phases)
         phases[index] = msgspec.structs.replace(phases[index], waiting_for=waiting)
         return msgspec.structs.replace(state, phases=tuple(phases))

@@ -39,9 +39,8 @@ class StartFirstControlPlane(Phase):
         host = coordinator.records.need_host(self.host)
         with coordinator.records.transaction():
             if not record.cluster.endpoint:
-                endpoint = host_port(
-                    record.cluster.vip.address.partition("/")[0] if record.cluster.vip else host.address
-                )
+                vip = record.cluster.vip
+                endpoint = host_port(vip.address.partition("/")[0] if vip else host.address)
                 cluster = msgspec.structs.replace(record.cluster, endpoint=endpoint)
                 coordinator.records.put_cluster(msgspec.structs.replace(record, cluster=cluster))
             if host.etcd is None:

@@ -48,7 +48,7 @@ class LeaveEtcd(Phase):
                 healthy = sum(1 for why in state.values() if not why)
                 if not may_remove(len(state), healthy, leaving_is_healthy=not state[own.id]):
                     raise Refused(
-                        f"without {self.host}, etcd's {len(state) - 1} other member(s) would not survive the loss of one more",
+                        f"without {self.host}, etcd's {len(state) - 1} other member(s) do not survive one more loss",
                         "add another control plane first, or use --force",
                     )
             await etcd.remove(own.id)

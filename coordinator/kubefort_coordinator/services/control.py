@@ -87,7 +87,8 @@ class Control(ControlServiceServicer):
         last = 0
         while True:
             seen = self._coordinator.changed.count
-            for last, event in self._coordinator.records.events(last):
+            for number, event in self._coordinator.records.events(last):
+                last = number
                 if request.host in ("", event.host):
                     yield wire.WatchEventsResponse(event=document.encode(event))
             if not request.follow:

@@ -13,6 +13,7 @@ from kubefort.model.status import Facts
 from kubefort.v1 import fleet_pb2 as wire
 from kubefort.v1.fleet_pb2_grpc import EnrolmentServiceServicer
 
+from kubefort_coordinator.authority import request_pin
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.operations.runner import Runner
 from kubefort_coordinator.records import ClusterRecord, HostRecord, TokenRecord
@@ -77,15 +78,20 @@ class Enrolment(EnrolmentServiceServicer):
     async def Enrol(self, request: wire.EnrolRequest, context: Any) -> wire.EnrolResponse:
         coordinator = self._coordinator
         facts = document.decode(request.facts, Facts, "the host's facts")
-        token = coordinator.tokens.check(request.token, CALLER.get().address)
+        # Whoever shows the key of the host that enrolled with it lost our answer: his token is good once more.
+        before = coordinator.records.host(facts.hostname)
+        pin = request_pin(request.certificate_request)
+        again = before is not None and pin in before.identities
+        token = coordinator.tokens.check(request.token, CALLER.get().address, spent_before=again)
         check_clock(facts.hostname, request.time, coordinator.clock())
         check_name(facts.hostname)
         cluster = coordinator.records.need_cluster()
         known = check_unique(facts, coordinator.records.hosts())
         certificate = coordinator.pki.fleet.sign(request.certificate_request, facts.hostname, (identity.AGENTS,))
         with coordinator.records.transaction():
-            coordinator.tokens.spend(token)
-            host = self._record(facts, token, cluster, known, identity.pin(certificate), tuple(request.ignored_checks))
+            if not again:
+                coordinator.tokens.spend(token)
+            host = self._record(facts, token, cluster, known, pin, tuple(request.ignored_checks))
             coordinator.records.put_host(host)
             coordinator.publish()
             operation = self._operation(cluster, host)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 from kubefort import document, identity, log
-from kubefort.errors import InvalidInput, KubefortError, Refused
+from kubefort.errors import InvalidInput, Refused
 from kubefort.kubeadm.certificates import certificate
 from kubefort.model.status import Event, NodeStatus
 from kubefort.v1 import fleet_pb2 as wire
@@ -131,9 +131,10 @@ class Fleet(FleetServiceServicer):
         self, request: wire.WatchOwnOperationRequest, context: Any
     ) -> AsyncIterator[wire.WatchOwnOperationResponse]:
         name = CALLER.get().name
-        record = self._coordinator.records.operation_of(name)
-        if record is None:
-            raise KubefortError(f"no operation changes {name}")
+        while (record := self._coordinator.records.operation_of(name)) is None:
+            await self._coordinator.changed.wait(self._coordinator.changed.count)
+        if request.resume and record.state.kind == "join" and record.state.status in ("failed", "aborted"):
+            self._runner.resume(record.state.id)
         async for state in self._runner.watch(record.state.id):
             yield wire.WatchOwnOperationResponse(operation=document.encode(state))
 

@@ -329,12 +329,17 @@ Global___RenewIdentityResponse: _TypeAlias = RenewIdentityResponse  # noqa: Y015
 class WatchOwnOperationRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    RESUME_FIELD_NUMBER: _builtins.int
+    resume: _builtins.bool
+    """Take the host's join up again where it failed."""
     def __init__(
         self,
+        *,
+        resume: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resume", b"resume"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,129 @@
+"""An etcd and an API server that remember what the coordinator asked of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kubefort import files
+from kubefort_coordinator.coordinator import Coordinator
+from kubefort_coordinator.etcd.client import Member, MemberStatus, NotInSync
+from kubefort_coordinator.records import HostRecord
+
+ARTIFACTS = {
+    "binary": ("kubelet", "kubectl", "kubeadm", "crictl"),
+    "image": ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "etcd", "coredns", "pause"),
+}
+
+
+def bundle(folder: Path, version: str = "v1.36.2") -> Path:
+    """A bundle of tiny files."""
+    lines = []
+    for kind, names in ARTIFACTS.items():
+        for name in names:
+            content = f"{name} {version}".encode() * 50
+            files.write(folder / kind / name, content)
+            digest = hashlib.sha256(content).hexdigest()
+            ref = f"registry.k8s.io/{name}:{version}" if kind == "image" else ""
+            line = {"kind": kind, "name": name, "file": f"{kind}/{name}", "sha256": digest, "size": len(content)}
+            lines.append({**line, "ref": ref} if ref else line)
+    manifest = {"kubernetesVersion": version, "etcdVersion": "3.6.13", "artifacts": lines}
+    files.write(folder / "manifest.json", json.dumps(manifest))
+    return folder
+
+
+class FakeEtcd:
+    """One cluster; a learner is in sync when it was asked for the second time."""
+
+    def __init__(self) -> None:
+        self.members_: dict[int, Member] = {}
+        self.sick: set[str] = set()
+        self.tries: dict[int, int] = {}
+        self.log: list[str] = []
+
+    def first(self, name: str, url: str) -> None:
+        self.members_.setdefault(1, Member(1, name, (url,), (url.replace("2380", "2379"),), False))
+
+    async def __aenter__(self) -> FakeEtcd:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+    async def members(self, linearizable: bool = True) -> tuple[Member, ...]:
+        return tuple(self.members_.values())
+
+    async def add_learner(self, peer_urls: Sequence[str]) -> Member:
+        id = max(self.members_) + 1
+        self.log.append(f"add {peer_urls[0]}")
+        self.members_[id] = Member(id, f"member-{id}", tuple(peer_urls), (peer_urls[0].replace("2380", "2379"),), True)
+        return self.members_[id]
+
+    async def promote(self, id: int) -> None:
+        self.tries[id] = self.tries.get(id, 0) + 1
+        if self.tries[id] < 2:
+            raise NotInSync("not yet")
+        self.log.append(f"promote {self.members_[id].peer_urls[0]}")
+        member = self.members_[id]
+        self.members_[id] = Member(id, member.name, member.peer_urls, member.client_urls, False)
+
+    async def remove(self, id: int) -> None:
+        self.log.append(f"remove {self.members_[id].peer_urls[0]}")
+        del self.members_[id]
+
+    async def status(self, endpoint: str) -> MemberStatus:
+        errors = ("corrupt",) if endpoint in self.sick else ()
+        return MemberStatus(endpoint, 1, "3.6.13", 1, 1, 1, 1, False, errors)
+
+
+class FakeKubernetes:
+    """Nodes are there and Ready as soon as somebody looks."""
+
+    def __init__(self) -> None:
+        self.objects: list[dict[str, Any]] = []
+        self.nodes: dict[str, dict[str, Any]] = {}
+        self.deleted: list[str] = []
+
+    async def ready(self) -> tuple[bool, str]:
+        return True, ""
+
+    async def apply(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        self.objects.append(wanted)
+        return wanted
+
+    async def get(self, kind: str, name: str, namespace: str = "", api_version: str = "v1") -> dict[str, Any] | None:
+        return self.nodes.setdefault(name, {"metadata": {"name": name}, "spec": {}})
+
+    async def patch_node(self, name: str, patch: dict[str, Any]) -> dict[str, Any]:
+        node = self.nodes[name]
+        node["metadata"] = {**node["metadata"], **patch.get("metadata", {})}
+        node["spec"] = {**node["spec"], **patch.get("spec", {})}
+        return node
+
+    async def node_ready(self, name: str) -> tuple[bool, str]:
+        return True, ""
+
+    async def delete_node(self, name: str) -> bool:
+        self.deleted.append(name)
+        return self.nodes.pop(name, None) is not None
+
+
+class Fakes:
+    """Both, put into a coordinator; they outlive its restarts."""
+
+    def __init__(self) -> None:
+        self.etcd = FakeEtcd()
+        self.kubernetes = FakeKubernetes()
+
+    def install(self, coordinator: Coordinator) -> None:
+        def etcd(*hosts: HostRecord) -> FakeEtcd:
+            first = next(each for each in coordinator.records.hosts() if each.etcd and each.etcd.initial_cluster)
+            assert first.etcd is not None
+            self.etcd.first(*first.etcd.initial_cluster[0])
+            return self.etcd
+
+        coordinator.etcd = etcd  # type: ignore[method-assign,assignment]
+        coordinator.kubernetes = lambda *hosts: self.kubernetes  # type: ignore[method-assign,assignment,return-value]

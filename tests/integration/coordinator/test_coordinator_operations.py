@@ -1,0 +1,239 @@
+"""Bootstrap, join and reset with real streams, fake etcd and API server, and a coordinator that dies in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import pytest
+from kubefort import document
+from kubefort.model.cluster import Cluster, HostEntry, VirtualIP
+from kubefort.model.operation import BootstrapArguments, OperationState, ResetArguments
+from kubefort.model.status import Check
+from kubefort.v1 import control_pb2, fleet_pb2
+from kubefort.waiting import within
+
+from tests.integration.coordinator.conftest import LONG, Host, World
+from tests.integration.coordinator.fakes import Fakes, bundle
+
+CONTROL_PLANES = ("cp-1", "cp-2", "cp-3")
+ENTRIES = (
+    *(HostEntry(name, "control-plane") for name in CONTROL_PLANES),
+    HostEntry("w-1", "worker", labels={"a": "b"}),
+)
+
+
+@dataclass
+class Running:
+    """A world with a bundle and fakes."""
+
+    world: World
+    fakes: Fakes
+
+    async def start(self, kind: str, arguments: Any, *, dry_run: bool = False) -> OperationState:
+        async with self.world.control() as stub:
+            answer = await stub.StartOperation(
+                control_pb2.StartOperationRequest(kind=kind, arguments=document.encode(arguments), dry_run=dry_run),
+                timeout=LONG,
+            )
+        return document.decode(answer.operation, OperationState, "operation")
+
+    async def end(self, id: str) -> OperationState:
+        async def watch() -> OperationState:
+            async with self.world.control() as stub:
+                async for answer in stub.WatchOperation(control_pb2.WatchOperationRequest(id=id)):
+                    last = document.decode(answer.operation, OperationState, "operation")
+            return last
+
+        return await within(LONG, watch())
+
+    async def join(self, name: str, role: str, **settings: Any) -> tuple[Host, str]:
+        host = self.world.host(name, **settings)
+        answer = await host.enrol(await self.world.token(role))
+        host.start()
+        return host, answer.operation_id
+
+    async def bootstrap(self, hosts: tuple[HostEntry, ...] = ENTRIES) -> OperationState:
+        state = await self.start("bootstrap", arguments(hosts))
+        for entry in hosts:
+            await self.join(entry.name, entry.role)
+        return await self.end(state.id)
+
+
+def arguments(hosts: tuple[HostEntry, ...] = ENTRIES, **cluster: Any) -> BootstrapArguments:
+    return BootstrapArguments(cluster=Cluster("v1.36.2", **cluster), first="cp-1", hosts=hosts)
+
+
+@pytest.fixture
+async def running(folder: Path) -> AsyncIterator[Running]:
+    world, fakes = World(folder), Fakes()
+    world.patch = fakes.install
+    await world.start()
+    async with world.control() as stub:
+        await stub.AddBundle(control_pb2.AddBundleRequest(folder=str(bundle(folder / "bundle"))), timeout=LONG)
+    yield Running(world, fakes)
+    await world.close()
+
+
+async def test_bootstrap_makes_a_cluster_of_all_hosts(running: Running) -> None:
+    state = await running.bootstrap()
+    assert (state.status, state.error) == ("succeeded", "")
+    members = running.fakes.etcd.members_.values()
+    assert [member.is_learner for member in members] == [False, False, False]
+    assert running.fakes.etcd.log == [
+        "add https://192.0.2.2:2380",
+        "promote https://192.0.2.2:2380",
+        "add https://192.0.2.3:2380",
+        "promote https://192.0.2.3:2380",
+    ]
+    assert set(running.fakes.kubernetes.nodes) == {"cp-1", "cp-2", "cp-3", "w-1"}
+    subnets = {node["spec"]["podCIDR"] for node in running.fakes.kubernetes.nodes.values()}
+    assert len(subnets) == 4
+    spec = running.world.coordinator.spec("cp-2")
+    assert spec.stage == "node"
+    assert spec.cluster.endpoint == "192.0.2.1:6443"
+    assert spec.etcd is not None
+    assert spec.etcd.initial_cluster_state == "existing"
+    assert ("cp-2", "https://192.0.2.2:2380") in spec.etcd.initial_cluster
+    assert {peer.name for peer in spec.peers} == {"cp-1", "cp-3", "w-1"}
+    assert running.world.coordinator.spec("w-1").node.labels == {"a": "b"}
+
+
+async def test_the_same_bootstrap_again_changes_nothing(running: Running) -> None:
+    await running.bootstrap((HostEntry("cp-1", "control-plane"),))
+    generation = running.world.coordinator.spec("cp-1").generation
+    with pytest.raises(grpc.aio.AioRpcError, match="there is a cluster already on cp-1"):
+        await running.start("bootstrap", arguments(cluster_name="x") if False else arguments(ENTRIES))
+    assert running.world.coordinator.spec("cp-1").generation == generation
+
+
+async def test_hosts_are_named_that_a_bootstrap_waits_for(running: Running) -> None:
+    state = await running.start("bootstrap", arguments())
+    await running.join("cp-1", "control-plane")
+    world = running.world
+    await world.until(lambda: "cp-2, cp-3, w-1 to join" in world.server.runner.state(state.id).phases[0].waiting_for)
+    with pytest.raises(grpc.aio.AioRpcError, match="is running"):
+        await running.start("bootstrap", arguments((HostEntry("cp-1", "control-plane"),)))
+
+
+async def test_all_failed_checks_are_one_report_and_can_be_mended(running: Running) -> None:
+    hosts = ENTRIES[:2]
+    state = await running.start("bootstrap", arguments(hosts))
+    bad = (Check("Swap", "error", "swap is on", "swapoff -a"), Check("NumCPU", "warning", "few"))
+    first, _ = await running.join("cp-1", "control-plane", preflight=bad)
+    second, _ = await running.join("cp-2", "control-plane", preflight=bad)
+    ended = await running.end(state.id)
+    assert ended.status == "failed"
+    assert "cp-1: [Swap] swap is on; swapoff -a" in ended.error
+    assert "cp-2: [Swap]" in ended.error
+    assert "NumCPU" not in ended.error
+    assert {running.world.coordinator.records.need_host(host.name).stage for host in (first, second)} == {"enrolled"}
+    first.preflight = second.preflight = ()
+    again = await running.start("bootstrap", arguments(hosts))
+    assert again.id == state.id
+    assert (await running.end(state.id)).status == "succeeded"
+
+
+async def test_a_virtual_ip_brings_endpoint_and_key(running: Running) -> None:
+    hosts = (HostEntry("cp-1", "control-plane"),)
+    state = await running.start("bootstrap", arguments(hosts, vip=VirtualIP("192.0.2.100")))
+    host, _ = await running.join("cp-1", "control-plane")
+    assert (await running.end(state.id)).status == "succeeded"
+    spec = running.world.coordinator.spec("cp-1")
+    assert spec.cluster.endpoint == "192.0.2.100:6443"
+    async with host.stub() as stub:
+        answer = await stub.FetchSecret(fleet_pb2.FetchSecretRequest(name=spec.vip_keys[0].secret))
+    assert len(answer.content) == 32
+
+
+async def test_hosts_join_a_running_cluster_one_after_another(running: Running) -> None:
+    await running.bootstrap((HostEntry("cp-1", "control-plane"),))
+    joins = [await running.join("cp-2", "control-plane"), await running.join("w-1", "worker")]
+    for _, id in joins:
+        assert (await running.end(id)).status == "succeeded"
+    host = joins[1][0]
+    async with host.stub() as stub:
+        states = [each async for each in stub.WatchOwnOperation(fleet_pb2.WatchOwnOperationRequest())]
+    assert document.decode(states[-1].operation, OperationState, "own").title == "Join w-1"
+
+
+async def test_a_sick_member_keeps_others_out_and_says_so(running: Running) -> None:
+    await running.bootstrap((HostEntry("cp-1", "control-plane"),))
+    running.fakes.etcd.sick.add("https://192.0.2.1:2379")
+    _, id = await running.join("cp-2", "control-plane")
+    runner = running.world.server.runner
+    await running.world.until(
+        lambda: any("corrupt: all etcd members must be healthy" in each.waiting_for for each in runner.state(id).phases)
+    )
+    assert running.fakes.etcd.log == []
+    running.fakes.etcd.sick.clear()
+    assert (await running.end(id)).status == "succeeded"
+
+
+async def test_reset_takes_a_host_out_and_revokes_it(running: Running) -> None:
+    await running.bootstrap()
+    world = running.world
+    refused = await running.end((await running.start("reset", ResetArguments("cp-3"))).id)
+    assert refused.status == "failed"
+    assert "do not survive one more loss" in refused.error
+    state = await running.start("reset", ResetArguments("cp-3", force=True))
+    assert (await running.end(state.id)).status == "succeeded"
+    assert running.fakes.etcd.log[-1] == "remove https://192.0.2.3:2380"
+    assert running.fakes.kubernetes.deleted == ["cp-3"]
+    host = world.hosts[2]
+    assert host.specs[-1].stage == "absent"
+    async with host.stub() as stub:
+        with pytest.raises(grpc.aio.AioRpcError, match="not known"):
+            await stub.FetchSecret(fleet_pb2.FetchSecretRequest(name="pki/ca.crt"))
+    assert {peer.name for peer in world.coordinator.spec("cp-1").peers} == {"cp-2", "w-1"}
+    await world.hosts[2].enrol(await world.token("control-plane"))
+    join = world.coordinator.records.operation_of("cp-3")
+    assert join is not None
+    assert (await running.end(join.state.id)).status == "succeeded"
+
+
+async def test_a_dry_run_lists_the_phases_and_begins_nothing(running: Running) -> None:
+    state = await running.start("bootstrap", arguments(), dry_run=True)
+    assert "Add cp-2 to etcd" in [phase.title for phase in state.phases]
+    assert running.world.coordinator.records.operations() == []
+    assert running.world.coordinator.records.cluster() is None
+
+
+async def test_artifacts_come_from_the_offset_asked_for(running: Running) -> None:
+    await running.start("bootstrap", arguments())
+    host, _ = await running.join("cp-1", "control-plane")
+    artifact = running.world.coordinator.artifacts()[0]
+    async with host.stub() as stub:
+        request = fleet_pb2.FetchArtifactRequest(sha256=artifact.sha256, offset=artifact.size - 3)
+        assert b"".join([answer.chunk async for answer in stub.FetchArtifact(request)]) == b"6.2"
+        with pytest.raises(grpc.aio.AioRpcError, match="no bundle has"):
+            [each async for each in stub.FetchArtifact(fleet_pb2.FetchArtifactRequest(sha256="../../etc/passwd"))]
+
+
+async def test_a_coordinator_that_dies_at_every_journal_entry_ends_with_the_same_cluster(running: Running) -> None:
+    world = running.world
+    state = await running.start("bootstrap", arguments())
+    for entry in ENTRIES:
+        await running.join(entry.name, entry.role)
+    deaths = 0
+    while world.server.runner.state(state.id).status == "running":
+        done = [phase.status for phase in world.server.runner.state(state.id).phases].count("done")
+        await world.until(
+            lambda done=done: (  # type: ignore[misc]
+                world.server.runner.state(state.id).status != "running"
+                or [each.status for each in world.server.runner.state(state.id).phases].count("done") > done
+            )
+        )
+        await world.stop()
+        deaths += 1
+        await world.start()
+    ended = await running.end(state.id)
+    assert (ended.status, ended.error) == ("succeeded", "")
+    assert deaths > 3
+    assert len(running.fakes.etcd.log) == 4
+    assert {world.coordinator.spec(name).stage for name in (*CONTROL_PLANES, "w-1")} == {"node"}
+    await asyncio.sleep(0)
