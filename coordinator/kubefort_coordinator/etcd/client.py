@@ -26,7 +26,6 @@ _TRANSIENT = {
     grpc.StatusCode.UNKNOWN,
 }
 # What etcd says (api/v3rpc/rpctypes/error.go).
-_NOT_IN_SYNC = "can only promote a learner member which is in sync with leader"
 _NOT_A_LEARNER = "can only promote a learner member"
 _PEER_URL_EXISTS = "Peer URLs already exists"
 _NOT_FOUND = "member not found"
@@ -122,10 +121,12 @@ class EtcdClient:
         try:
             await self._anywhere(lambda channel: _cluster(channel).MemberPromote(request, timeout=self.timeout))
         except KubefortError as error:
-            if _NOT_IN_SYNC in error.message:
-                raise NotInSync(f"the etcd member {member_id:x} is not yet in sync with the leader") from error
             if _NOT_A_LEARNER not in error.message:
                 raise
+            # etcd 3.4 answers the same for a learner that lags and for a member that votes already.
+            if any(m.id == member_id and m.is_learner for m in await self.members()):
+                name = f"the etcd member {member_id:x}"
+                raise NotInSync(f"{name} is not yet in sync with the leader") from error
 
     async def remove(self, member_id: int) -> None:
         """Remove a member; removed already is fine. Whether it may go is quorum.may_remove's to say, before."""

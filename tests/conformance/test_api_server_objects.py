@@ -1,0 +1,179 @@
+"""What real API servers make of our objects: accepted, applied again without a change, and read by real kubeadm."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubefort.errors import Unavailable
+from kubefort.model.cluster import Taint
+from kubefort.model.spec import Node
+from kubefort_coordinator.kubernetes.client import ApiError
+from kubefort_coordinator.kubernetes.install import install
+from kubefort_coordinator.kubernetes.marking import mark_node
+from kubefort_coordinator.kubernetes.objects import addon_objects, cluster_objects
+
+from tests.conformance import sample
+from tests.conformance.api_server import ApiServer, api_server
+from tests.integration.clients import binaries
+from tests.integration.clients.processes import eventually, free_ports
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(params=["v1.20.2", "v1.36.2"], scope="module")
+def version(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+async def server(version: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ApiServer]:
+    async with api_server(tmp_path_factory.mktemp(f"api-{version}"), version) as made:
+        yield made
+
+
+def objects(version: str, server: ApiServer) -> list[dict[str, Any]]:
+    cluster, artifacts = sample.cluster(version), sample.artifacts(version)
+    return [
+        *cluster_objects(cluster, artifacts, [sample.FIRST], server.authority.certificate),
+        *addon_objects(cluster, artifacts),
+    ]
+
+
+async def stored(server: ApiServer, wanted: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    found = {}
+    for o in wanted:
+        meta = o["metadata"]
+        got = await server.client.get(o["kind"], meta["name"], meta.get("namespace", ""), o["apiVersion"])
+        assert got is not None
+        found[f"{o['kind']} {meta['name']}"] = got
+    return found
+
+
+async def test_all_objects_are_accepted_and_a_second_time_changes_nothing(version: str, server: ApiServer) -> None:
+    assert await server.client.version() == version
+    wanted = objects(version, server)
+    await eventually(lambda: install(server.client, wanted), but=Unavailable)
+    before = await stored(server, wanted)
+    await install(server.client, wanted)
+    after = await stored(server, wanted)
+    assert len(before) == len(wanted)
+    changed = [n for n in before if before[n]["metadata"]["resourceVersion"] != after[n]["metadata"]["resourceVersion"]]
+    assert changed == []
+
+
+async def test_what_the_operator_changed_stays(version: str, server: ApiServer) -> None:
+    wanted = objects(version, server)
+    await eventually(lambda: install(server.client, wanted), but=Unavailable)
+    await server.client.patch("Deployment", "coredns", {"spec": {"replicas": 3}}, "kube-system", "apps/v1")
+    await server.client.patch("ConfigMap", "coredns", {"data": {"Corefile": ". {\n}\n"}}, "kube-system")
+    await install(server.client, wanted)
+    deployment = await server.client.get("Deployment", "coredns", "kube-system", "apps/v1")
+    corefile = await server.client.get("ConfigMap", "coredns", "kube-system")
+    assert deployment is not None
+    assert corefile is not None
+    assert deployment["spec"]["replicas"] == 3
+    assert corefile["data"]["Corefile"] == ". {\n}\n"
+
+
+async def test_kubeadm_prints_a_join_command(version: str, server: ApiServer, tmp_path: Path) -> None:
+    await eventually(lambda: install(server.client, objects(version, server)), but=Unavailable)
+    (kubeadm,) = binaries.kubernetes(version, "kubeadm")
+    user = server.authority.issue("kubernetes-admin", "system:masters")
+    ca = tmp_path / "ca.crt"
+    ca.write_bytes(server.authority.certificate)
+    certificate, key = user.write(tmp_path, "admin")
+    kubeconfig = tmp_path / "admin.conf"
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": server.url, "certificate-authority": str(ca)}}],
+        "users": [{"name": "u", "user": {"client-certificate": str(certificate), "client-key": str(key)}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    kubeconfig.write_text(yaml.safe_dump(document))
+    argv = [str(kubeadm), "token", "create", "--print-join-command", "--kubeconfig", str(kubeconfig)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    # kubeadm takes the endpoint from its kubeconfig, and needs cluster-info and kubeadm-config to be readable.
+    address = re.escape(server.url.removeprefix("https://"))
+    command = rf"kubeadm join {address} --token \S+\s+--discovery-token-ca-cert-hash sha256:[0-9a-f]{{64}}"
+    assert re.search(command, done.stdout), done.stdout
+
+
+async def test_a_bootstrap_token_reads_what_a_joining_host_needs(version: str, server: ApiServer) -> None:
+    await eventually(lambda: install(server.client, objects(version, server)), but=Unavailable)
+    bootstrapper = server.client_of("system:bootstrap:abcdef", "system:bootstrappers:kubeadm:default-node-token")
+    name = "kubelet-config-1.20" if version == "v1.20.2" else "kubelet-config"
+    for wanted in ("kubeadm-config", name, "kube-proxy"):
+        # An authorizer learns of a new role a moment later.
+        found = await eventually(lambda w=wanted: bootstrapper.get("ConfigMap", w, "kube-system"), but=ApiError)  # type: ignore[misc]
+        assert found is not None
+    with pytest.raises(ApiError) as refused:
+        await bootstrapper.list("Secret", "kube-system")
+    assert (refused.value.code, refused.value.reason) == (403, "Forbidden")
+
+
+async def test_a_node_is_marked_once_and_keeps_what_it_had(version: str, server: ApiServer) -> None:
+    present = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+    created = await server.client.create_if_missing(
+        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "m1"}, "spec": {"taints": [present]}}
+    )
+    assert created
+    assert not await server.client.create_if_missing({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "m1"}})
+    node = Node(
+        "m1", "10.1.2.3", "control-plane", ("10.244.0.0/24",), {"zone": "a"}, (Taint("own", "NoExecute", "yes"),)
+    )
+    cluster = sample.cluster(version)
+    current = await server.client.get("Node", "m1")
+    assert current is not None
+    patch = mark_node(current, node, cluster)
+    await server.client.patch_node("m1", patch)
+    with pytest.raises(Unavailable):
+        await server.client.patch_node("m1", patch)
+    marked = await server.client.get("Node", "m1")
+    assert marked is not None
+    assert mark_node(marked, node, cluster) == {}
+    assert marked["spec"]["podCIDRs"] == ["10.244.0.0/24"]
+    assert marked["metadata"]["labels"]["zone"] == "a"
+    role = "master" if version == "v1.20.2" else "control-plane"
+    keys = {t["key"] for t in marked["spec"]["taints"]}
+    assert {"node.kubernetes.io/not-ready", f"node-role.kubernetes.io/{role}", "own"} <= keys
+    assert await server.client.node_ready("m1") == (False, "the kubelet of m1 has not reported yet")
+    assert await server.client.delete_node("m1")
+    assert not await server.client.delete_node("m1")
+    assert await server.client.node_ready("m1") == (False, "the node m1 has not registered yet")
+
+
+async def test_kinds_that_are_not_in_the_table_are_asked_for(server: ApiServer) -> None:
+    wanted = {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": "local"},
+        "provisioner": "kubernetes.io/no-provisioner",
+    }
+    await server.client.apply(wanted)
+    found = await server.client.list("StorageClass", "", "storage.k8s.io/v1")
+    assert [o["metadata"]["name"] for o in found] == ["local"]
+    with pytest.raises(Unavailable, match=r"does not serve Widget of example\.org/v1"):
+        await server.client.get("Widget", "w", "", "example.org/v1")
+
+
+async def test_a_dead_server_is_passed_over(server: ApiServer) -> None:
+    (port,) = free_ports(1)
+    dead = f"https://127.0.0.1:{port}"
+    client = server.client_of("kubefort", "system:masters", dead, server.url)
+    assert await client.ready() == (True, "")
+    assert await client.get("ConfigMap", "nothing", "default") is None
+    alone = server.client_of("kubefort", "system:masters", dead)
+    ok, why = await alone.ready()
+    assert not ok
+    assert why.startswith(f"{dead} does not answer")
+    with pytest.raises(Unavailable, match="does not answer"):
+        await alone.version()
