@@ -32,7 +32,7 @@ class VipKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     secret: str
 
     def __post_init__(self) -> None:
-        _need(0 <= self.id <= 255, f"key id {self.id} is not within 0..255")
+        _need(1 <= self.id <= 255, f"key id {self.id} is not within 1..255")
         try:
             size = len(bytes.fromhex(self.secret))
         except ValueError:

@@ -92,7 +92,8 @@ class Group:
     def _check(self, packet: Packet) -> tuple[codec.Decoded, float | None]:
         if len(packet.payload) > 1 and packet.payload[1] != self.config.vrid:
             raise CodecError("vrid", f"another group: VRID {packet.payload[1]}")
-        if packet.ttl != 255:
+        # keepalived sends IPv6 unicast with the host's default hop limit.
+        if packet.ttl != 255 and not (self.peers and len(packet.source) == 16):
             raise CodecError("ttl", f"TTL {packet.ttl} is not 255: the packet came through a router")
         if packet.source == self.source:
             raise CodecError("own-source", "an advert with our own address as its source")
