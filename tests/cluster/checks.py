@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tests.cluster.operator import Operator
-from tests.lab import artifacts
+from tests.lab import bundle
 from tests.lab.shell import LabError
 
 ECHO = "echo"
@@ -112,7 +112,7 @@ def echo_manifest(image: str) -> bytes:
 
 def deploy_echo(operator: Operator) -> None:
     """Run the pods that `pods_talk` talks to."""
-    operator.kubectl("apply", "-f", "-", stdin=echo_manifest(artifacts.TEST_IMAGE))
+    operator.kubectl("apply", "-f", "-", stdin=echo_manifest(bundle.TEST_IMAGE))
 
 
 def echo_pods(operator: Operator, timeout: float = 180.0) -> dict[str, tuple[str, str]]:

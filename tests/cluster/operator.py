@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.steps import Steps
-from tests.lab import Host, Lab, artifacts
+from tests.lab import Host, Lab, bundle
 from tests.lab.shell import LabError, until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -56,7 +56,7 @@ class Operator:
         cls, lab: Lab, suite: str, version: str, control_planes: int, workers: int, *, with_vip: bool = True
     ) -> Operator:
         """Hosts cp1, cp2, ... and w1, ... of one suite, booted."""
-        artifacts.bundle(version)
+        bundle.ensure(version)
         steps = Steps()
         names = [f"cp{n + 1}" for n in range(control_planes)] + [f"w{n + 1}" for n in range(workers)]
         with steps.step(f"start {len(names)} {suite} hosts"):
@@ -75,7 +75,7 @@ class Operator:
     def init(self, *arguments: str) -> str:
         """`kfctl init` on the first host; returns what it printed."""
         with self.steps.step("copy the bundle to cp1"):
-            self.first.put(artifacts.bundle(self.version), BUNDLE)
+            self.first.put(bundle.ensure(self.version), BUNDLE)
         vip = [f"--vip={self.vip}"] if self.vip else []
         with self.steps.step("kfctl init on cp1"):
             return self.first.run("kfctl", "init", f"--bundle={BUNDLE}", *vip, *arguments, timeout=600)
