@@ -88,8 +88,13 @@ integration: $(READY) apt-test ## tests with real programs, sockets and network 
 .PHONY: test
 test: lint unit integration ## lint, unit, integration: at most 5 minutes, no lab
 
+.PHONY: conformance
+conformance: $(READY) ## what we write, beside what the real kubeadm writes, version by version (root)
+	$(NEEDS_ROOT)
+	$(BIN)/pytest -q tests/conformance
+
 .PHONY: e2e
-e2e: packages ## real hosts and a real Kubernetes, what CI has time for (root)
+e2e: packages conformance ## real hosts and a real Kubernetes, what CI has time for (root)
 	$(NEEDS_ROOT)
 	$(BIN)/pytest tests/e2e -m "not slow" -x
 

@@ -35,7 +35,7 @@ def paragraphs(text: str) -> str:
 def records(command: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
-        if record and "--help" not in parameter.opts:
+        if record and record[1] and "--help" not in parameter.opts:
             yield record
 
 
