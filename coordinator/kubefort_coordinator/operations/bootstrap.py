@@ -42,6 +42,7 @@ def phases(arguments: BootstrapArguments, _: Coordinator) -> tuple[Phase, ...]:
         ApplyAddons(),
         *(phase for host in others for phase in (JoinEtcd(host), StartControlPlane(host))),
         RegisterNodes(hosts=everybody),
+        *((ApplyObjects(),) if others else ()),
         CompleteBootstrap(),
     )
 

@@ -12,19 +12,22 @@ from kubefort_coordinator.phases import Phase
 from kubefort_coordinator.phases.controlplane import JoinEtcd, StartControlPlane
 from kubefort_coordinator.phases.hosts import Preflight, PrepareHosts
 from kubefort_coordinator.phases.nodes import RegisterNodes, StartNodes
+from kubefort_coordinator.phases.objects import ApplyObjects
 
 
 def phases(arguments: JoinArguments, coordinator: Coordinator) -> tuple[Phase, ...]:
     host = arguments.host
     if coordinator.records.need_host(host).role == CONTROL_PLANE:
         start: tuple[Phase, ...] = (JoinEtcd(host), StartControlPlane(host))
+        finish: tuple[Phase, ...] = (ApplyObjects(),)
     else:
-        start = (StartNodes(hosts=(host,)),)
+        start, finish = (StartNodes(hosts=(host,)),), ()
     return (
         Preflight(hosts=(host,)),
         PrepareHosts(hosts=(host,)),
         *start,
         RegisterNodes(hosts=(host,)),
+        *finish,
     )
 
 

@@ -12,8 +12,9 @@ from kubefort.model.spec import EtcdMembership
 
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.etcd.client import NotInSync
+from kubefort_coordinator.etcd.quorum import may_add
+from kubefort_coordinator.membership import views
 from kubefort_coordinator.phases import DONE, Outcome, Phase, Wait
-from kubefort_coordinator.quorum import unhealthy_members
 from kubefort_coordinator.records import HostRecord
 
 POLL_S = 0.3
@@ -69,9 +70,9 @@ class JoinEtcd(Phase):
             members = await etcd.members()
             own = next((member for member in members if peer_url(host) in member.peer_urls), None)
             if own is None:
-                sick = await unhealthy_members(etcd, members)
-                if sick:
-                    return Wait(f"{sick}: all etcd members must be healthy before another one is added", 1.0)
+                obstacle = may_add(await views(etcd, members))
+                if obstacle:
+                    return Wait(f"etcd to take another member ({obstacle})", 1.0)
                 own = await etcd.add_learner([peer_url(host)])
                 members = await etcd.members()
             if host.etcd is None:
@@ -81,7 +82,7 @@ class JoinEtcd(Phase):
             coordinator.raise_stage(host.name, "etcd")
             if not own.is_learner:
                 return DONE
-            if not own.name:
+            if not own.started:
                 return Wait(coordinator.unsettled(host.name) or f"etcd on {host.name} to start", POLL_S)
             try:
                 await etcd.promote(own.id)

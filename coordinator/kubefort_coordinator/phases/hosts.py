@@ -82,8 +82,9 @@ class PrepareHosts(Phase):
     async def run(self, coordinator: Coordinator) -> Outcome:
         version = coordinator.records.need_cluster().cluster.kubernetes_version
         coordinator.bundles.get(version)
-        for name in self.hosts:
-            coordinator.raise_stage(name, "prepared")
+        with coordinator.records.transaction():
+            for name in self.hosts:
+                coordinator.raise_stage(name, "prepared")
         return wait_for_all([coordinator.unsettled(name) for name in self.hosts])
 
 

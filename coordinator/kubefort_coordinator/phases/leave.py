@@ -8,9 +8,10 @@ from typing import ClassVar
 from kubefort.errors import Refused
 
 from kubefort_coordinator.coordinator import Coordinator
+from kubefort_coordinator.etcd.quorum import may_remove
+from kubefort_coordinator.membership import views
 from kubefort_coordinator.phases import DONE, Outcome, Phase, Wait
 from kubefort_coordinator.phases.controlplane import peer_url
-from kubefort_coordinator.quorum import health, may_remove
 from kubefort_coordinator.specs import reaches
 
 
@@ -43,14 +44,9 @@ class LeaveEtcd(Phase):
             own = next((member for member in members if peer_url(host) in member.peer_urls), None)
             if own is None:
                 return DONE
-            if not own.is_learner and not self.force:
-                state = await health(etcd, [member for member in members if not member.is_learner])
-                healthy = sum(1 for why in state.values() if not why)
-                if not may_remove(len(state), healthy, leaving_is_healthy=not state[own.id]):
-                    raise Refused(
-                        f"without {self.host}, etcd's {len(state) - 1} other member(s) do not survive one more loss",
-                        "add another control plane first, or use --force",
-                    )
+            obstacle = may_remove(await views(etcd, members), own.id, self.force)
+            if obstacle:
+                raise Refused(obstacle, "mend the sick members or add another one first, or use --force")
             await etcd.remove(own.id)
         return DONE
 

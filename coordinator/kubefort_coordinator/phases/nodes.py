@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 from kubefort.model.cluster import CONTROL_PLANE
@@ -63,8 +63,7 @@ class RegisterNodes(Phase):
         current = await kubernetes.get("Node", host.name)
         if current is None:
             return coordinator.unsettled(host.name) or f"the kubelet of {host.name} to register"
-        node = node_of(cluster, host)
-        patch = with_pod_cidrs(mark_node(current, node, cluster), current, node.pod_cidrs)
+        patch = mark_node(current, node_of(cluster, host), cluster)
         if patch:
             await kubernetes.patch_node(host.name, patch)
         ready, why = await kubernetes.node_ready(host.name)
@@ -75,14 +74,6 @@ class RegisterNodes(Phase):
             if not serving:
                 return f"the API server of {host.name} to be ready ({why})"
         return coordinator.unsettled(host.name)
-
-
-def with_pod_cidrs(patch: dict[str, Any], current: dict[str, Any], pod_cidrs: tuple[str, ...]) -> dict[str, Any]:
-    """`patch` and, where the node has none, its pod subnets (they cannot be changed later)."""
-    if not pod_cidrs or current.get("spec", {}).get("podCIDR"):
-        return patch
-    spec = {**patch.get("spec", {}), "podCIDR": pod_cidrs[0], "podCIDRs": list(pod_cidrs)}
-    return {**patch, "spec": spec}
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kubefort_coordinator.coordinator import Coordinator
+from kubefort_coordinator.kubernetes.install import install
 from kubefort_coordinator.kubernetes.objects import addon_objects, cluster_objects
 from kubefort_coordinator.phases import DONE, Outcome, Phase
 from kubefort_coordinator.specs import node_of
@@ -25,16 +26,15 @@ class ApplyObjects(Phase):
         cluster = coordinator.records.need_cluster().cluster
         control_planes = coordinator.control_planes()
         version = control_planes[0].facts.cgroup_version or 2
-        kubernetes = coordinator.kubernetes()
-        for each in cluster_objects(
+        wanted = cluster_objects(
             cluster,
             coordinator.artifacts(),
             [node_of(cluster, host) for host in control_planes],
             coordinator.pki.cluster("kubernetes").certificate.encode(),
             "systemd" if version == 2 else "cgroupfs",
             version,
-        ):
-            await kubernetes.apply(each)
+        )
+        await install(coordinator.kubernetes(), wanted)
         return DONE
 
 
@@ -49,7 +49,6 @@ class ApplyAddons(Phase):
         return "Install kube-proxy and CoreDNS"
 
     async def run(self, coordinator: Coordinator) -> Outcome:
-        kubernetes = coordinator.kubernetes()
-        for each in addon_objects(coordinator.records.need_cluster().cluster, coordinator.artifacts()):
-            await kubernetes.apply(each)
+        wanted = addon_objects(coordinator.records.need_cluster().cluster, coordinator.artifacts())
+        await install(coordinator.kubernetes(), wanted)
         return DONE

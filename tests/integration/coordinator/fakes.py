@@ -95,7 +95,13 @@ class FakeKubernetes:
         return wanted
 
     async def get(self, kind: str, name: str, namespace: str = "", api_version: str = "v1") -> dict[str, Any] | None:
+        if kind != "Node":
+            return None
         return self.nodes.setdefault(name, {"metadata": {"name": name}, "spec": {}})
+
+    async def create_if_missing(self, wanted: dict[str, Any]) -> bool:
+        self.objects.append(wanted)
+        return True
 
     async def patch_node(self, name: str, patch: dict[str, Any]) -> dict[str, Any]:
         node = self.nodes[name]
@@ -126,4 +132,4 @@ class Fakes:
             return self.etcd
 
         coordinator.etcd = etcd  # type: ignore[method-assign,assignment]
-        coordinator.kubernetes = lambda *hosts: self.kubernetes  # type: ignore[method-assign,assignment,return-value]
+        coordinator.kubernetes = lambda *hosts: self.kubernetes  # type: ignore[method-assign,assignment]
