@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+import pytest
+from kubefort.errors import KubefortError, Refused
+from kubefort.model.cluster import Cluster
+from kubefort.model.spec import Node, NodeSpec
+from kubefort.model.status import Check
+from kubefort_agent.host import Host
+from kubefort_agent.host.facts import HostFacts
+from kubefort_agent.reconcile.ledger import Ledger
+from kubefort_agent.reconcile.loop import Reconciler
+from kubefort_agent.reconcile.probes import Probe
+from kubefort_agent.reconcile.report import Report
+from kubefort_agent.reconcile.state import SpecFile
+from kubefort_agent.resources import File, Resource
+from kubefort_agent.resources.undo import Undo
+
+SPEC = NodeSpec(1, Cluster("v1.36.2"), Node("n1", "192.0.2.1", "worker"), "prepared")
+
+
+@dataclass(frozen=True)
+class Broken:
+    every: ClassVar[float] = 0.0
+    key: str = "broken"
+
+    async def diff(self, host: Host) -> tuple[str, ...]:
+        return ("broken: is broken",)
+
+    async def apply(self, host: Host) -> None:
+        raise KubefortError("it cannot be mended")
+
+    async def undo(self, host: Host) -> tuple[Undo, ...]:
+        return ()
+
+
+class Wanted:
+    """A desired state that tests change."""
+
+    def __init__(self, *resources: Resource) -> None:
+        self.list: tuple[Resource, ...] = resources
+
+    def resources(self, spec: NodeSpec, facts: HostFacts) -> tuple[Resource, ...]:
+        return self.list
+
+    def probes(self, spec: NodeSpec) -> Sequence[Probe]:
+        return ()
+
+
+class Life:
+    """A reconciler that can be killed and started again."""
+
+    def __init__(self, host: Host, wanted: Wanted) -> None:
+        self.host, self.wanted = host, wanted
+        self.checks: tuple[Check, ...] = ()
+        self.checked = 0
+        self.start()
+
+    def start(self) -> None:
+        self.specs = SpecFile(self.host.path("/var/lib/kubefort/spec.json"))
+        self.ledger = Ledger(self.host.path("/var/lib/kubefort/owned.json"))
+        self.report = Report("n1", self.host.root)
+        self.reconciler = Reconciler(self.host, self.specs, self.ledger, self.wanted, self.preflight, self.report)
+
+    async def preflight(self, host: Host, spec: NodeSpec) -> tuple[Check, ...]:
+        self.checked += 1
+        return self.checks
+
+    async def cycle(self, spec: NodeSpec | None = None) -> bool:
+        if spec is not None:
+            self.reconciler.accept(spec, "n1")
+        return await self.reconciler.cycle()
+
+    def events(self) -> list[str]:
+        return [event.reason for event in self.report.events]
+
+
+class Eager(File):
+    every: ClassVar[float] = 0.0
+
+
+def file(name: str, text: str = "ours") -> File:
+    return Eager(Path(f"/etc/{name}"), text.encode())
+
+
+def stage(**changes: object) -> NodeSpec:
+    return msgspec.structs.replace(SPEC, **changes)
+
+
+async def test_a_spec_is_brought_about_and_a_second_pass_changes_nothing(host: Host) -> None:
+    life = Life(host, Wanted(file("a"), file("b")))
+    assert await life.cycle(SPEC)
+    assert life.report.status().converged
+    assert life.report.status().observed_generation == 1
+    assert life.events() == ["Applied", "Applied"]
+    life.report.events.clear()
+    assert await life.cycle()
+    assert life.events() == []
+
+
+async def test_drift_is_put_back_and_told_with_the_diff(host: Host) -> None:
+    life = Life(host, Wanted(file("a")))
+    await life.cycle(SPEC)
+    host.path("/etc/a").write_text("theirs")
+    life.report.events.clear()
+    assert await life.cycle()
+    assert host.path("/etc/a").read_text() == "ours"
+    (event,) = life.report.events
+    assert (event.reason, event.diff) == ("DriftRepaired", ("/etc/a: -theirs", "/etc/a: +ours"))
+
+
+async def test_what_is_not_wanted_any_more_goes_and_what_others_made_stays(host: Host) -> None:
+    host.path("/etc/theirs").write_text("theirs")
+    life = Life(host, Wanted(file("a"), file("theirs")))
+    await life.cycle(SPEC)
+    life.wanted.list = (file("b"),)
+    await life.cycle(stage(generation=2))
+    assert not host.path("/etc/a").exists()
+    assert host.path("/etc/b").exists()
+    assert host.path("/etc/theirs").read_text() == "theirs"
+
+
+async def test_the_pass_ends_at_the_first_error(host: Host) -> None:
+    life = Life(host, Wanted(file("a"), Broken(), file("b")))
+    assert not await life.cycle(SPEC)
+    assert host.path("/etc/a").exists()
+    assert not host.path("/etc/b").exists()
+    status = life.report.status()
+    assert not status.converged
+    assert status.pending == ("broken: is broken", "broken: it cannot be mended")
+    assert await life.cycle() is False
+    assert life.events().count("Failed") == 1
+
+
+async def test_after_a_kill_the_spec_is_brought_about_from_disk_and_removal_still_works(host: Host) -> None:
+    life = Life(host, Wanted(file("a"), Broken()))
+    await life.cycle(SPEC)
+    life.wanted.list = (file("c"),)
+    life.start()
+    assert await life.cycle()
+    assert host.path("/etc/c").exists()
+    assert not host.path("/etc/a").exists()
+
+
+async def test_undo_is_on_disk_before_anything_is_applied(host: Host) -> None:
+    life = Life(host, Wanted(Broken(), file("a")))
+    await life.cycle(SPEC)
+    again = Ledger(host.path("/var/lib/kubefort/owned.json"))
+    assert "broken" in again
+    assert "file /etc/a" in again
+
+
+async def test_enrolled_runs_preflight_until_no_error_is_left_and_changes_nothing(host: Host) -> None:
+    life = Life(host, Wanted(file("a")))
+    life.checks = (Check("NumCPU", "error", "1 processor"),)
+    assert await life.cycle(stage(stage="enrolled"))
+    assert life.report.status().preflight == life.checks
+    life.checks = ()
+    await life.cycle()
+    assert life.report.status().preflight == ()
+    await life.cycle()
+    assert life.checked == 2
+    assert not host.path("/etc/a").exists()
+
+
+async def test_a_paused_host_is_observed_and_not_changed(host: Host) -> None:
+    life = Life(host, Wanted(file("a")))
+    assert not await life.cycle(stage(paused_until=time.time() + 600))
+    assert life.report.status().pending == ("/etc/a: is missing",)
+    assert not host.path("/etc/a").exists()
+
+
+async def test_reset_leaves_nothing_of_ours_and_the_host_joinable(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.path("/etc/theirs").write_text("theirs")
+    life = Life(host, Wanted(file("a"), file("theirs"), File(Path("/var/lib/kubelet/config.yaml"), b"x")))
+    await life.cycle(stage(generation=5))
+    host.path("/var/lib/etcd/member").mkdir(parents=True)
+    host.path("/var/lib/etcd/member/db").write_text("data")
+    assert await life.cycle(stage(generation=6, stage="absent"))
+    assert host.path("/etc/theirs").read_text() == "theirs"
+    for path in ("/etc/a", "/var/lib/etcd", "/var/lib/kubelet"):
+        assert not host.path(path).exists(), path
+    assert life.report.status().converged
+    assert len(life.ledger) == 0
+    assert await life.cycle(stage(generation=1, stage="enrolled"))
+
+
+async def test_a_foreign_clusters_data_survives_our_reset(host: Host) -> None:
+    host.path("/var/lib/etcd/member").mkdir(parents=True)
+    host.path("/var/lib/etcd/member/db").write_text("theirs")
+    life = Life(host, Wanted(file("a")))
+    await life.cycle(SPEC)
+    await life.cycle(stage(generation=2, stage="absent"))
+    assert host.path("/var/lib/etcd/member/db").read_text() == "theirs"
+
+
+def test_specs_of_others_and_of_yesterday_are_refused(tmp_path: Path) -> None:
+    specs = SpecFile(tmp_path / "spec.json")
+    assert specs.accept(stage(generation=3), "n1")
+    assert not specs.accept(stage(generation=3), "n1")
+    with pytest.raises(Refused, match="generation 2 came after 3"):
+        specs.accept(stage(generation=2), "n1")
+    with pytest.raises(Refused, match="a spec for the host n1 came to n2"):
+        specs.accept(stage(generation=4), "n2")
+    assert SpecFile(tmp_path / "spec.json").generation == 3
+    assert specs.accept(stage(generation=1), "n1", bare=True)
