@@ -13,7 +13,7 @@ from kubefort_agent.host import Host
 
 
 class Programs:
-    """Fakes on PATH. `answers(name, code)` gives one a body: Python that sees `argv`, `stdin` and `state` (a folder)."""
+    """Fakes on PATH. `add` gives one a body: Python that sees `argv` and `state` (a folder)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "bin"

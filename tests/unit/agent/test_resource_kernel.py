@@ -67,8 +67,8 @@ async def test_a_module_is_there_loaded_or_built_in(host: Host, place: Place, pa
 
 
 async def test_a_module_that_modprobe_loads_not_is_an_error(host: Host) -> None:
+    (host.root.parent / "bin/modprobe").unlink()
     with pytest.raises(KubefortError, match="br_netfilter cannot be loaded"):
-        (host.root.parent / "bin/modprobe").unlink()
         await Module("br_netfilter").apply(host)
 
 

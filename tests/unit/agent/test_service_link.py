@@ -16,7 +16,6 @@ from kubefort.model.status import Event, NodeStatus
 from kubefort.v1 import fleet_pb2, fleet_pb2_grpc
 from kubefort.waiting import within
 from kubefort_agent.reconcile.report import Report
-from kubefort_agent.service import link as link_module
 from kubefort_agent.service.link import Link
 from kubefort_agent.service.supplies import RemoteSupplies
 
@@ -55,6 +54,15 @@ class Coordinator(fleet_pb2_grpc.FleetServiceServicer):
     async def FetchSecret(self, request: Any, context: Any) -> fleet_pb2.FetchSecretResponse:
         await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"{request.name} is not for you\nask somebody")
         raise AssertionError
+
+    async def SignCertificate(self, request: Any, context: Any) -> fleet_pb2.SignCertificateResponse:
+        return fleet_pb2.SignCertificateResponse()
+
+    async def RenewIdentity(self, request: Any, context: Any) -> fleet_pb2.RenewIdentityResponse:
+        return fleet_pb2.RenewIdentityResponse()
+
+    async def WatchOwnOperation(self, request: Any, context: Any) -> AsyncIterator[fleet_pb2.WatchOwnOperationResponse]:
+        yield fleet_pb2.WatchOwnOperationResponse()
 
 
 @pytest.fixture
@@ -160,10 +168,3 @@ async def test_a_refusal_keeps_its_words_and_hint(supplies: RemoteSupplies) -> N
 async def test_without_a_stream_supplies_say_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="the secret x is needed"):
         await RemoteSupplies(lambda: None, tmp_path).secret("x")
-
-
-def test_pauses_are_jittered_and_bounded() -> None:
-    pauses = link_module.backoff(0.5, 10.0)
-    some = [next(pauses) for _ in range(20)]
-    assert 0.25 <= some[0] <= 0.5
-    assert max(some) <= 10.0
