@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import wheels
 import yaml
+from kubefort_agent.service.config import AgentConfig, load
 from packaging.requirements import Requirement
 
 import build
@@ -60,6 +61,14 @@ def test_programs_are_executable(path: Path) -> None:
 def test_each_needs_the_common_modules_of_its_own_version(name: str) -> None:
     assert "kubefort-common (= ${KUBEFORT_VERSION})" in config(name)["depends"]
     assert "kubefort-common = ${KUBEFORT_VERSION}" in config(name)["overrides"]["rpm"]["depends"]
+
+
+def test_the_default_configuration_of_the_agent_is_what_it_reads(tmp_path: Path) -> None:
+    shipped = PACKAGING / "etc/agent.yaml"
+    assert load(shipped) == AgentConfig()
+    uncommented = tmp_path / "agent.yaml"
+    uncommented.write_text(re.sub(r"^#(?=[a-z])", "", shipped.read_text(), flags=re.MULTILINE))
+    assert load(uncommented).coordinator == ("192.0.2.10:7444",)
 
 
 def test_containerd_may_come_from_debian_or_docker() -> None:
