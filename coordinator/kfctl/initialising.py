@@ -17,6 +17,7 @@ from kubefort.model.cluster import CONTROL_PLANE, WORKER, Role
 from kubefort.model.operation import BootstrapArguments, OperationState, Overview
 
 from kfctl import operator, setup, thishost
+from kfctl.bundles import read_manifest
 from kfctl.client import Client
 from kfctl.membership import Ticket, enrol, enrolled, joined, own_state, same_cluster, start_agent
 from kfctl.plans import differences, wished_cluster
@@ -107,10 +108,7 @@ def _read(wish: Wish, report: Report) -> tuple[ClusterFile, str]:
     """cluster.yaml (or one with the defaults) and this host's name, which must be among its hosts if it has any."""
     host = thishost.hostname()
     for folder in wish.bundles:
-        if not (folder / "manifest.json").is_file():
-            raise InvalidInput(
-                f"{folder} is not a bundle: it has no manifest.json", "make one: `kfctl bundle create v1.36.2`"
-            )
+        read_manifest(folder)
     if wish.cluster_file is None:
         return ClusterFile(api_version="kubefort.dev/v1", kind="Cluster"), host
     file, warnings = clusterfile.load(wish.cluster_file)
@@ -217,7 +215,7 @@ async def dry_init(wish: Wish, output: Output) -> None:
     report = reporter(output)
     file, host = _read(wish, report)
     address = await _own_address(wish, file, host)
-    known = [_bundle_version(folder) for folder in wish.bundles]
+    known = [read_manifest(folder).kubernetes_version for folder in wish.bundles]
     running = wish.operator_config.is_file() and os.access(wish.operator_config, os.R_OK)
     phases: list[str] = []
     if running:
@@ -239,10 +237,3 @@ async def dry_init(wish: Wish, output: Output) -> None:
     steps += [f"make cluster {cluster.name} with Kubernetes {cluster.kubernetes_version}", *phases]
     text = "\n".join([*(f"warning: {w}" for w in warnings), "would:", *(f"  {step}" for step in steps)])
     report.result(text, status="dry-run", steps=steps, cluster=msgspec.to_builtins(cluster))
-
-
-def _bundle_version(folder: Path) -> str:
-    try:
-        return str(msgspec.json.decode((folder / "manifest.json").read_bytes())["kubernetesVersion"])
-    except (OSError, msgspec.DecodeError, KeyError, TypeError) as error:
-        raise InvalidInput(f"{folder / 'manifest.json'} is not a bundle's manifest: {error}") from error

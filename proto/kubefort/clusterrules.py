@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from kubefort.errors import InvalidInput
+from kubefort.kubeadm.versions import NEWEST, parse
 from kubefort.model.cluster import CONTROL_PLANE, Cluster, ComponentSettings, HostEntry, Taint, VirtualIP
 
-OLDEST_MINOR = 20
-NEWEST_MINOR = 37
 NODE_PREFIX = {4: 24, 6: 64}
 COMPONENTS = (
     "etcd",
@@ -88,19 +88,17 @@ def validate(cluster: Cluster, hosts: Iterable[HostEntry] = ()) -> list[Problem]
     return found
 
 
-def _version(version: str) -> Iterator[Problem]:
-    match = re.fullmatch(r"v1\.(\d{1,3})\.(\d{1,3})(-[0-9A-Za-z.-]+)?", version)
-    if match is None:
-        yield Problem("kubernetesVersion", f'"{version}" is not a version like v1.36.2')
+def _version(text: str) -> Iterator[Problem]:
+    try:
+        version = parse(text)
+    except InvalidInput as error:
+        yield Problem("kubernetesVersion", f"{error.message}; {error.hint}")
         return
-    minor = int(match[1])
-    if minor < OLDEST_MINOR:
-        yield Problem("kubernetesVersion", f"{version} is too old: the oldest that is supported is 1.{OLDEST_MINOR}")
-    if minor > NEWEST_MINOR:
+    if not text.startswith("v"):
+        yield Problem("kubernetesVersion", f'"{text}" needs a v before it: v{text}')
+    elif version.minor > NEWEST:
         yield Problem(
-            "kubernetesVersion",
-            f"{version} is newer than what is known (1.{NEWEST_MINOR}); its rules are taken",
-            "warning",
+            "kubernetesVersion", f"{text} is newer than what is known (1.{NEWEST}); its rules are taken", "warning"
         )
 
 

@@ -17,7 +17,7 @@ from kubefort.errors import InvalidInput
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 40
-_PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "timestamp")}
+_PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "timestamp", "map", "seq")}
 
 
 class Place(NamedTuple):
@@ -115,12 +115,12 @@ class _Reader:
 
     def value(self, node: yaml.Node, path: str) -> Any:
         self.values[path] = Place(node.start_mark.line + 1, node.start_mark.column + 1)
+        if node.tag not in _PLAIN:
+            raise _Refusal(node.start_mark, f"the tag {node.tag} is not allowed")
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, child(path, number)) for number, item in enumerate(node.value)]
-        if node.tag not in _PLAIN:
-            raise _Refusal(node.start_mark, f"the tag {node.tag} is not allowed")
         if node.tag.endswith(":timestamp"):
             return node.value
         try:

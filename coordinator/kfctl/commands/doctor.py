@@ -26,7 +26,7 @@ def command(context: click.Context, output: Output) -> None:
             if finding.why:
                 click.echo(f"  why   {finding.why}")
             for text in finding.command.splitlines():
-                click.echo(f"  type  {text}")
+                click.echo(f"  do    {text}")
         if not found:
             click.echo("Nothing is wrong.")
     if any(finding.severity == "error" for finding in found):
