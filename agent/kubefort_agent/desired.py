@@ -38,7 +38,6 @@ from kubefort_agent.runmodes import run_mode
 __all__ = ["Probe", "probes", "resources"]
 
 MODULES = ("overlay", "br_netfilter")
-CONTROL_PLANE_ARTIFACTS = frozenset((*CONTROL_PLANE_COMPONENTS, "etcdctl", "etcdutl"))
 VIP_UNIT = "kubefort-vip.service"
 
 # The front-proxy and etcd authorities' keys stay with the coordinator: no component of a host signs with them.
@@ -71,12 +70,8 @@ def _prepared(context: Context) -> Iterator[Resource]:
     yield from (Sysctl(name, "1") for name in _sysctls(spec))
     yield from runtime(context)
     for artifact in spec.artifacts:
-        if not spec.is_control_plane and artifact.name in CONTROL_PLANE_ARTIFACTS:
-            continue
-        if artifact.kind == "binary":
-            yield Binary(artifact, spec.cluster.kubernetes_version)
-        else:
-            yield Image(artifact)
+        is_binary = artifact.kind == "binary"
+        yield Binary(artifact, spec.cluster.kubernetes_version) if is_binary else Image(artifact)
     yield from pod_network(context)
 
 

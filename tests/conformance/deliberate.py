@@ -22,21 +22,17 @@ _SINCE_1_31 = {
     ),
 }
 
+_WITH_1_20 = {
+    ("kubelet", "/cgroupDriver"): "kubelet and runtime use what the host's cgroups ask for",
+    ("kubelet.conf", "/server"): "a control-plane host's kubelet needs no virtual IP (kubeadm: since 1.33)",
+    ("object ClusterRoleBinding kubeadm:apiserver-kubelet-client", ""): "harmless here, and ready for an upgrade",
+    ("object ClusterRole system:coredns", "/rules"): "a bundle's CoreDNS may be newer and watch EndpointSlices",
+    ("object Deployment coredns", "/spec/template/spec/affinity"): "its two pods on two hosts (kubeadm: since 1.21)",
+    ("object ConfigMap kubelet-config-1.20", "/data/kubelet/cgroupDriver"): "as kubelet's own configuration",
+}
+
 BY_VERSION: dict[str, dict[tuple[str, str], str]] = {
-    "v1.20.2": {
-        ("kubelet", "/cgroupDriver"): "kubelet and runtime use what the host's cgroups ask for",
-        (
-            "kubelet.conf",
-            "/server",
-        ): "a control-plane host's kubelet does not depend on the virtual IP (kubeadm: 1.33+)",
-        ("object ClusterRoleBinding kubeadm:apiserver-kubelet-client", ""): "harmless here, and ready for an upgrade",
-        (
-            "object ClusterRole system:coredns",
-            "/rules",
-        ): "a bundle may hold a newer CoreDNS, which watches EndpointSlices",
-        ("object Deployment coredns", "/spec/template/spec/affinity"): "its two pods on two hosts (kubeadm: 1.21+)",
-        ("object ConfigMap kubelet-config-1.20", "/data/kubelet/cgroupDriver"): "as kubelet's own configuration",
-    },
+    "v1.20.2": _WITH_1_20,
     "v1.35.6": _SINCE_1_31,
     "v1.36.2": _SINCE_1_31,
 }
