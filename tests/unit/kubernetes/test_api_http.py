@@ -25,7 +25,8 @@ async def serving(folder: Path, respond: Respond, timeout: float = 20.0) -> Asyn
     """A client of a server that answers each request (its head, its body) with these bytes, then closes."""
     authority = Authority()
     certificate, key = authority.issue("server").write(folder, "server")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=authority.certificate.decode())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_verify_locations(cadata=authority.certificate.decode())
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(certificate, key)
 
