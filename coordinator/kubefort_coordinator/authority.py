@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import ipaddress
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,9 @@ def _usage(*, signs: bool) -> x509.KeyUsage:
 def _name(common_name: str, organizations: Iterable[str] = ()) -> x509.Name:
     attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, each) for each in organizations]
     # Kubernetes' names may be longer than RFC 5280's 64 characters ("system:node:" and a host name), and Go reads them.
-    return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common_name, _validate=False)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common_name, _validate=False)])
 
 
 def public_key_of(request: str) -> str:
