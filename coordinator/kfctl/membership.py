@@ -70,11 +70,11 @@ class Member:
     earlier: bool
 
 
-def enrolled(folder: Path = paths.IDENTITY, config: Path = paths.AGENT_CONFIG) -> Member | None:
+def enrolled() -> Member | None:
     """The membership that is on this host's disk already, or None."""
     try:
-        who = Identity.load(folder)
-        known = yaml.safe_load(config.read_bytes())["coordinator"]
+        who = Identity.load(paths.IDENTITY)
+        known = yaml.safe_load(paths.AGENT_CONFIG.read_bytes())["coordinator"]
         return Member(who, str(known[0]), True)
     except (Unavailable, FileNotFoundError, KeyError, IndexError, TypeError, yaml.YAMLError):
         return None

@@ -1,4 +1,4 @@
-"""A coordinator that answers as it is told, over real TLS on the loopback, in a thread with an event loop of its own."""
+"""A coordinator that answers as it is told, over real TLS on the loopback, in a thread with its own event loop."""
 
 from __future__ import annotations
 
@@ -168,6 +168,21 @@ class FakeCoordinator(ControlServiceServicer, EnrolmentServiceServicer, FleetSer
             cluster_name="kubernetes",
         )
 
+    def Connect(self, request_iterator: Any, context: Any) -> Any:
+        raise NotImplementedError
+
+    def SignCertificate(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
+    def FetchSecret(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
+    def RenewIdentity(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
+    def FetchArtifact(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
     async def Enrol(self, request: Any, context: Any) -> fleet_pb2.EnrolResponse:
         await self._note("Enrol", request, context)
         document.decode(request.facts, Facts, "facts")
@@ -202,27 +217,22 @@ class Running:
         self._loop.close()
 
     async def _stop(self) -> None:
-        for server in self._servers:
-            await server.stop(0)
+        while self._servers:
+            await self._servers.pop().stop(0)
 
     async def _start(self) -> None:
         who = self.fake.authority.identity(SERVER_NAME, server=True)
         pair = [(who.key.encode(), (who.certificate + who.authority).encode())]
         mutual = grpc.ssl_server_credentials(pair, who.authority.encode(), require_client_auth=True)
-        self.port = await self._serve(
-            mutual,
-            lambda server: (
-                add_ControlServiceServicer_to_server(self.fake, server),
-                add_FleetServiceServicer_to_server(self.fake, server),
-            ),
-        )
+        self.port = await self._serve(mutual, add_ControlServiceServicer_to_server, add_FleetServiceServicer_to_server)
         self.enrolment_port = await self._serve(
-            grpc.ssl_server_credentials(pair), lambda server: add_EnrolmentServiceServicer_to_server(self.fake, server)
+            grpc.ssl_server_credentials(pair), add_EnrolmentServiceServicer_to_server
         )
 
-    async def _serve(self, credentials: grpc.ServerCredentials, add: Callable[[grpc.aio.Server], object]) -> int:
+    async def _serve(self, credentials: grpc.ServerCredentials, *services: Callable[[Any, Any], None]) -> int:
         server = grpc.aio.server()
-        add(server)
+        for add in services:
+            add(self.fake, server)
         port = server.add_secure_port("127.0.0.1:0", credentials)
         await server.start()
         self._servers.append(server)
