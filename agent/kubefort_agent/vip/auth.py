@@ -11,7 +11,8 @@ from __future__ import annotations
 import hmac
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from kubefort_agent.vip.codec import TRAILER_SIZE, Advert, Decoded, message
 
@@ -52,8 +53,7 @@ def clock_sequence(unix_time: float) -> int:
     return (int(unix_time * 65536) << 16) % _MOD
 
 
-@dataclass
-class Sequence:
+class Sequence(msgspec.Struct):
     """A sender's numbers: from the clock while that runs forward, otherwise the last one plus 1.
 
     `last` must not be behind what was sent before a restart: a host that comes back with its clock in the past would
@@ -68,8 +68,7 @@ class Sequence:
         return self.last
 
 
-@dataclass
-class Verifier:
+class Verifier(msgspec.Struct):
     """A receiver's side: which keys it knows, and the highest sequence heard of each (source, key id).
 
     `mode` as in VipAuth. `window_s` None: any growth is fresh (no clock is trusted); a number: the sender's clock must
@@ -79,7 +78,7 @@ class Verifier:
     mode: str
     keys: Mapping[int, bytes]
     window_s: float | None = None
-    seen: dict[tuple[bytes, int], int] = field(default_factory=dict)
+    seen: dict[tuple[bytes, int], int] = msgspec.field(default_factory=dict)
 
     def check(self, decoded: Decoded, source: bytes, unix_time: float) -> float | None:
         """Raise AuthError, or remember the sequence and return the sender's clock minus ours (seconds).

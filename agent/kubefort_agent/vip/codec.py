@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import socket
 import struct
-from dataclasses import dataclass
+
+import msgspec
 
 PROTOCOL = 112
 ADVERTISEMENT = 1
@@ -27,8 +28,7 @@ class CodecError(Exception):
         self.cause = cause
 
 
-@dataclass(frozen=True)
-class Advert:
+class Advert(msgspec.Struct, frozen=True):
     """One VRRP advertisement.
 
     `addresses` are packed (4 or 16 bytes each), in order. `interval_ms` is the Active's announced interval.
@@ -44,8 +44,7 @@ class Advert:
     auth_data: bytes = bytes(_V2_AUTH_SIZE)
 
 
-@dataclass(frozen=True)
-class Decoded:
+class Decoded(msgspec.Struct, frozen=True):
     """An advert with what came with it: `trailer` is 28 bytes or empty, `pseudo_header` whether the checksum had it."""
 
     advert: Advert

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 
+import msgspec
 from kubefort.vipfile import PeerHeard, VipFile
 
 from kubefort_agent.vip import auth, codec
@@ -14,8 +14,7 @@ from kubefort_agent.vip.sockets import Packet
 _MOST_ROUTERS = 64
 
 
-@dataclass
-class Router:
+class Router(msgspec.Struct):
     """What we know of one sender; `heard` is the time of its last valid advert."""
 
     heard: float
@@ -25,8 +24,7 @@ class Router:
     clock_offset: float | None = None
 
 
-@dataclass(frozen=True)
-class Heard:
+class Heard(msgspec.Struct, frozen=True):
     """A valid advert of our group; `interval` in seconds."""
 
     source: bytes
@@ -34,22 +32,18 @@ class Heard:
     interval: float
 
 
-@dataclass
 class Group:
     """Settings, counters and the routers heard. `sequence` and `verifier` live on when settings change."""
 
-    config: VipFile
-    sequence: auth.Sequence = field(default_factory=auth.Sequence)
-    verifier: auth.Verifier = field(default_factory=lambda: auth.Verifier("off", {}))
-    routers: dict[bytes, Router] = field(default_factory=dict)
-    rejected: dict[str, int] = field(default_factory=dict)
-    strangers: dict[bytes, str] = field(default_factory=dict)
-    received: int = 0
-    lost: int = 0
-    pseudo_header: bool | None = None
-
-    def __post_init__(self) -> None:
-        self.configure(self.config)
+    def __init__(self, config: VipFile) -> None:
+        self.sequence = auth.Sequence()
+        self.verifier = auth.Verifier("off", {})
+        self.routers: dict[bytes, Router] = {}
+        self.rejected: dict[str, int] = {}
+        self.strangers: dict[bytes, str] = {}
+        self.received = self.lost = 0
+        self.pseudo_header: bool | None = None
+        self.configure(config)
 
     def configure(self, config: VipFile) -> None:
         """Take over new settings, keeping what was heard."""

@@ -9,8 +9,8 @@ import os
 import re
 import socket
 import ssl
-from dataclasses import dataclass
 
+import msgspec
 from kubefort.vipfile import HealthStatus, VipHealth
 
 _URL = re.compile(r"(https?)://(\[[0-9a-fA-F:.]+\]|[^/:\[\]]+)(?::(\d+))?(/.*)?")
@@ -18,8 +18,7 @@ _FAILED_CHECK = re.compile(r"^\[-\](\S+)", re.MULTILINE)
 _MOST_BYTES = 65536
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """One check's outcome; `cause` as in HealthStatus, empty when healthy."""
 
     cause: str

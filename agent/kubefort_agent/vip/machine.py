@@ -11,8 +11,9 @@ rival keeps ignoring (it is not heard: one-way loss, refused authentication) yie
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 HEALTH_PENALTY = 100
 # A difference that only health can make, as priorities of one group are meant to be close together.
@@ -28,34 +29,29 @@ class State(Enum):
     ACTIVE = "active"
 
 
-@dataclass(frozen=True)
-class Send:
+class Send(msgspec.Struct, frozen=True):
     """Send an advert with this priority to all, or (`to`, packed address) to one router."""
 
     priority: int
     to: bytes | None = None
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """Put the address on and announce it."""
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(msgspec.Struct, frozen=True):
     """Take the address off."""
 
 
-@dataclass(frozen=True)
-class Announce:
+class Announce(msgspec.Struct, frozen=True):
     """Announce the address again: somebody else has claimed it meanwhile."""
 
 
 Action = Send | Claim | Release | Announce
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """`source` is packed; `interval` the advertisement interval in seconds; `hold` seconds without preempting."""
 
     priority: int

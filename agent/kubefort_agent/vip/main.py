@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kubefort import vipfile
-from kubefort.errors import KubefortError
+# msgspec would take it, and with it inspect and ast: 1.5 MB of memory that stays locked.
+sys.modules.setdefault("typing_extensions", None)  # type: ignore[arg-type]
 
-from kubefort_agent.vip.loop import Loop
-from kubefort_agent.vip.netlink import Kernel
-from kubefort_agent.vip.ownership import drop
-from kubefort_agent.vip.realtime import log
+from kubefort import vipfile  # noqa: E402
+from kubefort.errors import KubefortError  # noqa: E402
+
+from kubefort_agent.vip.loop import Loop  # noqa: E402
+from kubefort_agent.vip.netlink import Kernel  # noqa: E402
+from kubefort_agent.vip.ownership import drop  # noqa: E402
+from kubefort_agent.vip.realtime import log  # noqa: E402
+
+USAGE = """usage: kubefort-vip run|cleanup [--config FILE] [--run-folder FOLDER] [--state-folder FOLDER]
+
+run       hold the virtual IP whenever it is this host's turn, until SIGTERM
+cleanup   take off an address that a killed process has left
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="kubefort-vip", description="Holds the cluster's virtual IP (VRRP).")
-    parser.add_argument("command", choices=("run", "cleanup"), help="run: until SIGTERM; cleanup: take the address off")
-    parser.add_argument("--config", type=Path, default=vipfile.CONFIG_PATH)
-    parser.add_argument("--run-folder", type=Path, default=vipfile.SOCKET_PATH.parent)
-    parser.add_argument("--state-folder", type=Path, default=Path("/var/lib/kubefort-vip"))
-    options = parser.parse_args(arguments)
+    # By hand: argparse costs half a megabyte in a process that keeps it for ever.
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    paths = {
+        "--config": vipfile.CONFIG_PATH,
+        "--run-folder": vipfile.SOCKET_PATH.parent,
+        "--state-folder": Path("/var/lib/kubefort-vip"),
+    }
+    command, options = (words[0] if words else ""), words[1:]
+    names, values = options[::2], options[1::2]
+    if command not in ("run", "cleanup") or len(names) != len(values) or not set(names) <= set(paths):
+        asked = command in ("-h", "--help")
+        print(USAGE, end="", file=sys.stdout if asked else sys.stderr)
+        return 0 if asked else 2
+    paths.update(zip(names, map(Path, values), strict=True))
     try:
-        if options.command == "cleanup":
-            cleanup(options.config)
+        if command == "cleanup":
+            cleanup(paths["--config"])
         else:
-            Loop(options.config, options.run_folder, options.state_folder).run()
+            Loop(paths["--config"], paths["--run-folder"], paths["--state-folder"]).run()
     except KubefortError as error:
         log(3, str(error))
         return 1

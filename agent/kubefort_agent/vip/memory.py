@@ -7,13 +7,13 @@ battery we go on from there, and our peers do not take our adverts for replayed 
 
 from __future__ import annotations
 
+import contextlib
 import mmap
+import os
 import struct
-import threading
 from pathlib import Path
 
 import msgspec
-from kubefort import files
 
 from kubefort_agent.vip import auth, codec
 from kubefort_agent.vip.realtime import log
@@ -31,7 +31,7 @@ class Memory:
     """Raises OSError when the folders cannot be used."""
 
     def __init__(self, run_folder: Path, state_folder: Path) -> None:
-        files.make_folder(run_folder)
+        run_folder.mkdir(parents=True, exist_ok=True)
         self._path = state_folder / "sequence.json"
         exact = run_folder / "sequence"
         with exact.open("a+b") as file:
@@ -61,13 +61,23 @@ class Memory:
         self._map[:8] = struct.pack("=Q", sequence.last)
 
     def save(self, now: float, sequence: auth.Sequence, verifier: auth.Verifier) -> None:
-        """Write the file on disk in a thread of its own: an fsync may take seconds, and adverts may not."""
+        """Write the file on disk in a process of its own: an fsync may take seconds, and adverts may not."""
         self.deadline = now + _SAVE_EVERY
         seen = {f"{codec.text(source)}/{key_id}": number for (source, key_id), number in verifier.seen.items()}
         content = msgspec.json.encode(_Saved((sequence.last + _AHEAD) % (1 << 64), seen))
-        threading.Thread(target=self._write, args=(content,), daemon=True).start()
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
+        # A fork and not a thread: a thread would compete for the interpreter, and nothing here runs threads.
+        if os.fork() == 0:
+            try:
+                self._write(content)
+            finally:
+                os._exit(0)
 
     def _write(self, content: bytes) -> None:
+        # Imported in the child only, for the sake of the parent's memory.
+        from kubefort import files
+
         try:
             files.write(self._path, content, mode=0o600)
         except OSError as error:

@@ -10,8 +10,8 @@ import ipaddress
 import os
 import socket
 import struct
-from dataclasses import dataclass
 
+import msgspec
 from kubefort.errors import Unavailable
 
 _HEADER = struct.Struct("=IHHII")
@@ -33,8 +33,7 @@ _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """A network interface; `up` means administratively up and with a carrier. `mac` may be empty (tunnels)."""
 
     index: int
@@ -43,16 +42,14 @@ class Link:
     up: bool
 
 
-@dataclass(frozen=True)
-class LinkEvent:
+class LinkEvent(msgspec.Struct, frozen=True):
     """The interface changed; `link` None: it is gone."""
 
     index: int
     link: Link | None
 
 
-@dataclass(frozen=True)
-class AddressGone:
+class AddressGone(msgspec.Struct, frozen=True):
     """An address (packed) was taken off an interface, by us, by its lifetime or by somebody else."""
 
     index: int

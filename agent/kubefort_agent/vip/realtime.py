@@ -33,6 +33,7 @@ def enter() -> list[str]:
             f"memory not locked ({os.strerror(ctypes.get_errno())}): adverts may be late under memory pressure"
         )
     gc.collect()
+    libc.malloc_trim(0)
     gc.freeze()
     gc.disable()
     return refused

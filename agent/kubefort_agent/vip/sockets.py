@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from kubefort_agent.vip.codec import PROTOCOL, pack
 
@@ -17,8 +18,7 @@ _IPV6_CHECKSUM = 7
 _CHECKSUM_AT = 6
 
 
-@dataclass(frozen=True)
-class Packet:
+class Packet(msgspec.Struct, frozen=True):
     """One received packet without its IP header; addresses are packed. `sum_checked`: the kernel did it (IPv6)."""
 
     source: bytes
