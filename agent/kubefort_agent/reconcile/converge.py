@@ -80,7 +80,8 @@ async def converge(host: Host, resources: Iterable[Resource]) -> Outcome:
                 raise result
             if result:
                 outcome.pending += result
-            outcome.applied.append((resource.key, found))
+            else:
+                outcome.applied.append((resource.key, found))
     return outcome
 
 

@@ -35,6 +35,7 @@ class Report:
         self._checks: tuple[Check, ...] | None = None
         self._conditions: tuple[Condition, ...] = ()
         self._vip: dict[str, object] = {}
+        self._told = ""
 
     def tell(self, spec: NodeSpec, outcome: Outcome, checks: tuple[Check, ...] | None) -> None:
         """The outcome of a pass for a spec."""
@@ -42,8 +43,9 @@ class Report:
         self._spec, self._outcome, self._checks = spec, outcome, checks
         if self._summary() != old:
             self.changed.set()
-        if outcome.error:
-            self._once_an_error(outcome.error)
+        if outcome.error and outcome.error != self._told:
+            self.event("Failed", outcome.error[:2000], kind="Warning")
+        self._told = outcome.error
 
     def conditions(self, conditions: Sequence[Condition]) -> None:
         """What the probes found."""
@@ -100,8 +102,3 @@ class Report:
     def _summary(self) -> object:
         generation = self._spec.generation if self._spec else 0
         return generation, self._outcome.pending, self._outcome.error, self._checks, self.converged
-
-    def _once_an_error(self, error: str) -> None:
-        last = next((event for event in reversed(self.events) if event.reason == "Failed"), None)
-        if last is None or last.message != error[:2000]:
-            self.event("Failed", error[:2000], kind="Warning")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ class CertificateFiles:
 
     async def diff(self, host: Host) -> tuple[str, ...]:
         authority = AUTHORITY_FILES[self.certificate.authority]
-        prints = tuple(fingerprint(host.path(path)) for path in (self.path, self.key_path, authority))
+        prints = tuple(fingerprint(_followed(host, path)) for path in (self.path, self.key_path, authority))
         mark = (prints, self.certificate, int(time.time() // 3600))
         known = host.verdicts.get(self.key)
         if known is None or known[0] != mark:
@@ -60,8 +61,8 @@ class CertificateFiles:
         from kubefort_agent.host import pki
 
         try:
-            certificate = host.path(self.path).read_bytes()
-            key = host.path(self.key_path).read_bytes()
+            certificate = _followed(host, self.path).read_bytes()
+            key = _followed(host, self.key_path).read_bytes()
             signer = host.path(authority).read_bytes()
         except FileNotFoundError as error:
             return (f"{self.path}: {'/' + str(Path(error.filename).relative_to(host.root))} is missing",)
@@ -85,3 +86,9 @@ class CertificateFiles:
         if self.is_kubelets:
             return (RemoveFolder(str(self.path.parent), everything=True),)
         return (RestoreFile(str(self.path)), RestoreFile(str(self.key_path)))
+
+
+def _followed(host: Host, path: Path) -> Path:
+    """Where kubelet's link leads, for us: its target is a path of the host."""
+    place = host.path(path)
+    return host.path(os.readlink(place)) if place.is_symlink() else place
