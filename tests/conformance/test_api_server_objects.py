@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 from kubefort.errors import Unavailable
 from kubefort.model.cluster import Taint
 from kubefort.model.spec import Node
+from kubefort.run import run
 from kubefort_coordinator.kubernetes.client import ApiError
 from kubefort_coordinator.kubernetes.install import install
 from kubefort_coordinator.kubernetes.marking import mark_node
@@ -21,7 +22,7 @@ from kubefort_coordinator.kubernetes.objects import addon_objects, cluster_objec
 from tests.conformance import sample
 from tests.conformance.api_server import ApiServer, api_server
 from tests.integration.clients import binaries
-from tests.integration.clients.processes import eventually, free_ports
+from tests.integration.clients.processes import eventually, free_ports, program
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -81,14 +82,12 @@ async def test_what_the_operator_changed_stays(version: str, server: ApiServer) 
     assert corefile["data"]["Corefile"] == ". {\n}\n"
 
 
-async def test_kubeadm_prints_a_join_command(version: str, server: ApiServer, tmp_path: Path) -> None:
-    await eventually(lambda: install(server.client, objects(version, server)), but=Unavailable)
-    (kubeadm,) = binaries.kubernetes(version, "kubeadm")
+def kubeconfig(server: ApiServer, folder: Path) -> Path:
+    """An administrator's kubeconfig file."""
     user = server.authority.issue("kubernetes-admin", "system:masters")
-    ca = tmp_path / "ca.crt"
+    ca = folder / "ca.crt"
     ca.write_bytes(server.authority.certificate)
-    certificate, key = user.write(tmp_path, "admin")
-    kubeconfig = tmp_path / "admin.conf"
+    certificate, key = user.write(folder, "admin")
     document = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -97,14 +96,54 @@ async def test_kubeadm_prints_a_join_command(version: str, server: ApiServer, tm
         "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
         "current-context": "x",
     }
-    kubeconfig.write_text(yaml.safe_dump(document))
-    argv = [str(kubeadm), "token", "create", "--print-join-command", "--kubeconfig", str(kubeconfig)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    # kubeadm takes the endpoint from its kubeconfig, and needs cluster-info and kubeadm-config to be readable.
-    address = re.escape(server.url.removeprefix("https://"))
-    command = rf"kubeadm join {address} --token \S+\s+--discovery-token-ca-cert-hash sha256:[0-9a-f]{{64}}"
-    assert re.search(command, done.stdout), done.stdout
+    path = folder / "admin.conf"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+async def run_kubeadm(version: str, *arguments: str, **environment: str) -> str:
+    """What kubeadm of that version says; it must succeed."""
+    (kubeadm,) = binaries.kubernetes(version, "kubeadm")
+    done = await run(str(kubeadm), *arguments, timeout=120.0, env=environment, check=False)
+    assert done.code == 0, f"{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+async def test_stock_kubeadm_makes_a_token_and_joins_with_it(version: str, server: ApiServer, tmp_path: Path) -> None:
+    address = server.url.removeprefix("https://")
+    cluster = msgspec.structs.replace(sample.cluster(version), endpoint=address)
+    artifacts = sample.artifacts(version)
+    here = cluster_objects(cluster, artifacts, [sample.FIRST], server.authority.certificate)
+    await eventually(lambda: install(server.client, [*here, *addon_objects(cluster, artifacts)]), but=Unavailable)
+    configuration = kubeconfig(server, tmp_path)
+    printed = await run_kubeadm(version, "token", "create", "--print-join-command", f"--kubeconfig={configuration}")
+    command = re.search(r"kubeadm join (\S+) --token (\S+)\s+--discovery-token-ca-cert-hash (sha256:\S{64})", printed)
+    assert command is not None, printed
+    assert command[1] == address
+
+    (manager,) = binaries.kubernetes(version, "kube-controller-manager")
+    argv = [str(manager), f"--kubeconfig={configuration}", "--controllers=bootstrapsigner", "--leader-elect=false"]
+    argv += ["--bind-address=127.0.0.1", f"--secure-port={free_ports(1)[0]}", f"--cert-dir={tmp_path}"]
+    if version == "v1.20.2":
+        argv.append("--port=0")
+    with program(tmp_path / "manager.log", *argv) as signer:
+
+        async def signed() -> None:
+            info = await server.client.get("ConfigMap", "cluster-info", "kube-public")
+            assert info is not None
+            assert f"jws-kubeconfig-{command[2].partition('.')[0]}" in info["data"]
+
+        await eventually(signed, signer)
+    arguments = ["join", command[1], "--token", command[2], "--discovery-token-ca-cert-hash", command[3]]
+    if version == "v1.20.2":
+        # It has no --dry-run yet; its preflight does the discovery and reads every ConfigMap.
+        arguments[1:1] = ["phase", "preflight"]
+    else:
+        arguments += ["--dry-run"]
+    said = await run_kubeadm(
+        version, *arguments, "--ignore-preflight-errors=all", "--node-name=w9", KUBEADM_JOIN_DRYRUN_DIR=str(tmp_path)
+    )
+    assert "[preflight] Reading configuration from the" in said
 
 
 async def test_a_bootstrap_token_reads_what_a_joining_host_needs(version: str, server: ApiServer) -> None:
