@@ -1,4 +1,4 @@
-"""python -m tests.lab prepare|up|down|clean|list|ssh HOST|logs FOLDER|bundle VERSION: the lab for people and for make."""
+"""python -m tests.lab prepare|up|down|clean|list|ssh HOST|logs FOLDER|bundle VERSION: the lab for people and make."""
 
 from __future__ import annotations
 
