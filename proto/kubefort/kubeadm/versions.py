@@ -105,7 +105,8 @@ _NO_BALANCERS = "node.kubernetes.io/exclude-from-external-load-balancers"
 _MASTER = "node-role.kubernetes.io/master"
 
 ROWS: tuple[tuple[tuple[int, int], dict[str, object]], ...] = (
-    ((21, 0), {"etcd_ephemeral_storage": False, "control_plane_labels": (_MASTER, _CONTROL_PLANE, _NO_BALANCERS)}),
+    ((20, 8), {"etcd_ephemeral_storage": False}),  # kubernetes#102673, in 1.21 from 1.21.2 on
+    ((21, 0), {"control_plane_labels": (_MASTER, _CONTROL_PLANE, _NO_BALANCERS)}),
     (
         (22, 0),
         {
@@ -131,12 +132,6 @@ ROWS: tuple[tuple[tuple[int, int], dict[str, object]], ...] = (
             "control_plane_taints": (_CONTROL_PLANE,),
             "etcd_liveness_path": "/health?exclude=NOSPACE&serializable=true",  # kubernetes#110744
             "etcd_startup_path": "/health?serializable=false",
-        },
-    ),
-    (
-        (26, 0),
-        {
-            "container_runtime_flag": False,  # kubernetes#112000
             "etcd_flags": (  # kubernetes#111383
                 ("experimental-initial-corrupt-check", "true"),
                 ("experimental-watch-progress-notify-interval", "5s"),
@@ -144,6 +139,7 @@ ROWS: tuple[tuple[tuple[int, int], dict[str, object]], ...] = (
             ),
         },
     ),
+    ((26, 0), {"container_runtime_flag": False}),  # kubernetes#112000
     ((27, 0), {"explicit_priority": True}),  # kubernetes#114338
     ((28, 0), {"kubelet_skew": 3}),
     (
@@ -167,7 +163,7 @@ ROWS: tuple[tuple[tuple[int, int], dict[str, object]], ...] = (
         },
     ),
     ((32, 0), {"scheduler_liveness_path": "/livez", "scheduler_readiness_path": "/readyz"}),  # kubernetes#126945
-    ((33, 0), {"local_kubelet_endpoint": True}),
+    ((33, 0), {"local_kubelet_endpoint": True}),  # ControlPlaneKubeletLocalMode is beta
     (
         (34, 0),
         {
@@ -177,7 +173,7 @@ ROWS: tuple[tuple[tuple[int, int], dict[str, object]], ...] = (
                 ("snapshot-count", "10000"),
                 ("watch-progress-notify-interval", "5s"),
             ),
-            "runtime_endpoint_in_config": True,  # NodeLocalCRISocket, kubeadm#3042
+            "runtime_endpoint_in_config": True,  # NodeLocalCRISocket is beta, kubeadm#3042
             "cri_socket_annotation": False,
         },
     ),
