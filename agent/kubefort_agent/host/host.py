@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from kubefort_agent.host.containerd import Containerd
 from kubefort_agent.host.netlink import Routes
+from kubefort_agent.host.pki import Pki
 from kubefort_agent.host.systemd import Systemd
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Host:
     systemd: Systemd = field(default_factory=Systemd)
     containerd: Containerd = field(default_factory=Containerd)
     routes: Routes = field(default_factory=Routes)
+    pki: Pki = field(default_factory=Pki)
     verdicts: dict[str, tuple[object, tuple[str, ...]]] = field(default_factory=dict)
 
     def path(self, path: Path | str) -> Path:

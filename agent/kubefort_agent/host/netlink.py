@@ -6,11 +6,10 @@ import asyncio
 import errno
 import ipaddress
 import json
-import os
 import sys
 from pathlib import Path
 
-from kubefort.run import run
+from kubefort_agent.host.child import Child
 
 PROTOCOL = 75
 """Routing protocol number (rtm_protocol) of our routes; see /etc/iproute2/rt_protos: none of the known ones."""
@@ -56,41 +55,21 @@ def _ipv4(hexadecimal: str) -> str:
 
 
 class Routes:
-    """Changes through netlink, made by a short-lived child so that pyroute2 does not stay in memory; changes that are
-    asked for at the same time share one child."""
+    """Changes through netlink, made by a child so that pyroute2 does not stay in memory."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[str, str, str]] = []
-        self._flush: asyncio.Task[None] | None = None
+        self._child = Child("kubefort_agent.host.netlink", timeout=30.0)
 
     async def replace(self, destination: str, via: str) -> None:
-        await self._change("replace", destination, via)
+        await self._child.ask(("replace", destination, via))
 
     async def remove(self, destination: str, via: str) -> None:
         """Remove a route of ours; one that is gone, or another's, is left."""
-        await self._change("del", destination, via)
+        await self._child.ask(("del", destination, via))
 
     async def remove_link(self, name: str) -> None:
         """Remove a network device, if there is one of that name."""
-        await self._change("unlink", name, "")
-
-    async def _change(self, *change: str) -> None:
-        self._waiting.append((change[0], change[1], change[2]))
-        if self._flush is None:
-            self._flush = asyncio.ensure_future(self._run())
-        await asyncio.shield(self._flush)
-
-    async def _run(self) -> None:
-        await asyncio.sleep(0)
-        self._flush, changes, self._waiting = None, self._waiting, []
-        await run(
-            sys.executable,
-            "-m",
-            "kubefort_agent.host.netlink",
-            stdin=json.dumps(changes).encode(),
-            env={"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
-            timeout=30,
-        )
+        await self._child.ask(("unlink", name, ""))
 
 
 async def change(changes: list[tuple[str, str, str]]) -> None:
@@ -112,4 +91,6 @@ async def change(changes: list[tuple[str, str, str]]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(change(json.load(sys.stdin)))
+    changes = json.load(sys.stdin)
+    asyncio.run(change(changes))
+    json.dump([None] * len(changes), sys.stdout)

@@ -1,16 +1,11 @@
-"""Keys, requests and looks at certificates; the only file of the agent that imports cryptography."""
+"""Keys, requests and looks at certificates, by a child (pki_child)."""
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
-
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+import msgspec
 from kubefort.kubeadm.certificates import Certificate
+
+from kubefort_agent.host.child import Child
 
 
 def renewal_share(certificate: Certificate) -> float:
@@ -18,83 +13,26 @@ def renewal_share(certificate: Certificate) -> float:
     return 0.05 if certificate.name == "kubelet" else 1 / 3
 
 
-def new_key(algorithm: str) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
-    if algorithm == "RSA-2048":
-        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return ec.generate_private_key(ec.SECP256R1())
+class Pki:
+    """Requests made together are answered together."""
 
+    def __init__(self) -> None:
+        self._child = Child("kubefort_agent.host.pki_child")
 
-def key_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
-    """In the traditional form (BEGIN EC/RSA PRIVATE KEY), as kubeadm writes keys."""
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    )
+    async def faults(self, pem: bytes, key: bytes, authority: bytes, wanted: Certificate) -> tuple[str, ...]:
+        """What is wrong with a certificate: unreadable, another key's, another signer's, other names, soon expired."""
+        request = {
+            "do": "faults",
+            "pem": pem.decode(errors="replace"),
+            "key": key.decode(errors="replace"),
+            "authority": authority.decode(errors="replace"),
+            "wanted": msgspec.to_builtins(wanted, enc_hook=str),
+            "share": renewal_share(wanted),
+        }
+        return tuple(await self._child.ask(request))
 
-
-def _subject(common_name: str, organizations: tuple[str, ...]) -> x509.Name:
-    attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization) for organization in organizations]
-    return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-
-
-def request_for(
-    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, common_name: str, organizations: tuple[str, ...]
-) -> str:
-    """A certificate request (PEM). The signer takes only the public key from it."""
-    builder = x509.CertificateSigningRequestBuilder().subject_name(_subject(common_name, organizations))
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
-
-
-def key_and_request(certificate: Certificate, algorithm: str) -> tuple[bytes, str]:
-    """A new key (PEM) and the request (PEM) for its certificate."""
-    key = new_key(algorithm)
-    return key_pem(key), request_for(key, certificate.common_name, certificate.organizations)
-
-
-def life_left(pem: bytes) -> float:
-    """The share of a certificate's life that is left by our clock, from 1 to 0 and below."""
-    found = x509.load_pem_x509_certificate(pem)
-    begins, ends = found.not_valid_before_utc, found.not_valid_after_utc
-    return (ends - datetime.datetime.now(datetime.timezone.utc)) / max(ends - begins, datetime.timedelta(seconds=1))
-
-
-def faults(pem: bytes, key: bytes, authority: bytes, wanted: Certificate, share: float) -> tuple[str, ...]:
-    """What is wrong with a certificate: unreadable, another key's, another signer's, other names, soon expired."""
-    try:
-        found = x509.load_pem_x509_certificate(pem)
-        private = serialization.load_pem_private_key(key, None)
-        signer = x509.load_pem_x509_certificate(authority)
-    except (ValueError, TypeError):
-        return ("certificate or key cannot be read",)
-    lines = []
-    if found.public_key() != private.public_key():
-        lines.append("certificate and key do not belong together")
-    try:
-        found.verify_directly_issued_by(signer)
-    except (ValueError, TypeError, InvalidSignature):
-        lines.append(f"is not signed by {signer.subject.rfc4514_string()}")
-    lines += _wrong_names(found, wanted)
-    if life_left(pem) < share:
-        lines.append(f"ends at {found.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}, wanted a new one")
-    return tuple(lines)
-
-
-def _wrong_names(found: x509.Certificate, wanted: Certificate) -> list[str]:
-    lines = []
-    subject = {
-        "CN": {str(a.value) for a in found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)},
-        "O": {str(a.value) for a in found.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)},
-    }
-    expected = {"CN": {wanted.common_name}, "O": set(wanted.organizations)}
-    for field, values in expected.items():
-        if subject[field] != values:
-            lines.append(f"{field} is {sorted(subject[field])}, wanted {sorted(values)}")
-    try:
-        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        dns, addresses = set(names.get_values_for_type(x509.DNSName)), set(names.get_values_for_type(x509.IPAddress))
-    except x509.ExtensionNotFound:
-        dns, addresses = set(), set()
-    if dns != set(wanted.dns_names):
-        lines.append(f"DNS names are {sorted(dns)}, wanted {sorted(wanted.dns_names)}")
-    if addresses != {ipaddress.ip_address(address) for address in wanted.ip_addresses}:
-        lines.append(f"IP addresses are {sorted(map(str, addresses))}, wanted {sorted(wanted.ip_addresses)}")
-    return lines
+    async def key_and_request(self, certificate: Certificate, algorithm: str) -> tuple[bytes, str]:
+        """A new key (PEM, traditional form) and the request (PEM) for its certificate."""
+        wanted = msgspec.to_builtins(certificate, enc_hook=str)
+        key, request = await self._child.ask({"do": "request", "wanted": wanted, "algorithm": algorithm})
+        return key.encode(), request

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,13 +13,15 @@ from kubefort.errors import KubefortError
 
 from kubefort_agent.host import Host
 from kubefort_agent.reconcile.ledger import Entry, Ledger
-from kubefort_agent.resources import Binary, Image, Resource, Route
+from kubefort_agent.resources import Binary, CertificateFiles, Image, Kubeconfig, Resource, Route
 from kubefort_agent.resources.undo import wipe_of
 
-TOGETHER = (Image, Binary, Route)
-"""Neighbours of one of these kinds do not depend on each other: they are applied at the same time."""
+TOGETHER: tuple[tuple[type[object], ...], ...] = ((Image,), (Binary,), (Route,), (CertificateFiles, Kubeconfig))
+"""Neighbours of one of these groups do not depend on each other: they are looked at and applied at the same time."""
 
+HEAVY = (Image, Binary)
 AT_ONCE = 2
+"""How many heavy ones at a time."""
 
 CLUSTER = "cluster"
 """The ledger's first entry, so undone last: what the cluster leaves on a host beside our resources."""
@@ -64,13 +67,14 @@ async def converge(host: Host, resources: Iterable[Resource]) -> Outcome:
     for _, group in itertools.groupby(resources, key=_group):
         members = list(group)
         diffs: list[tuple[Resource, tuple[str, ...]]] = []
-        for resource in members:
-            try:
-                found = await resource.diff(host)
-            except (KubefortError, OSError) as error:
-                return _failed(outcome, resource, (), error)
-            if found:
-                diffs.append((resource, found))
+        looks = await asyncio.gather(*(resource.diff(host) for resource in members), return_exceptions=True)
+        for resource, look in zip(members, looks, strict=True):
+            if isinstance(look, (KubefortError, OSError)):
+                return _failed(outcome, resource, (), look)
+            if isinstance(look, BaseException):
+                raise look
+            if look:
+                diffs.append((resource, look))
         gate = asyncio.Semaphore(AT_ONCE)
         results = await asyncio.gather(*(_apply(host, resource, gate) for resource, _ in diffs), return_exceptions=True)
         for (resource, found), result in zip(diffs, results, strict=True):
@@ -107,12 +111,12 @@ async def remove_unwanted(host: Host, wanted: set[str], ledger: Ledger) -> list[
 
 
 def _group(resource: Resource) -> object:
-    return type(resource) if isinstance(resource, TOGETHER) else resource.key
+    return next((kinds for kinds in TOGETHER if isinstance(resource, kinds)), resource.key)
 
 
 async def _apply(host: Host, resource: Resource, gate: asyncio.Semaphore) -> tuple[str, ...]:
     """What still differs after the apply."""
-    async with gate:
+    async with gate if isinstance(resource, HEAVY) else contextlib.nullcontext():
         _log.info("applying", resource=resource.key)
         await resource.apply(host)
         host.verdicts.pop(resource.key, None)

@@ -53,26 +53,22 @@ class CertificateFiles:
         mark = (prints, self.certificate, int(time.time() // 3600))
         known = host.verdicts.get(self.key)
         if known is None or known[0] != mark:
-            known = (mark, self._look(host, authority))
+            known = (mark, await self._look(host, authority))
             host.verdicts[self.key] = known
         return known[1]
 
-    def _look(self, host: Host, authority: Path) -> tuple[str, ...]:
-        from kubefort_agent.host import pki
-
+    async def _look(self, host: Host, authority: Path) -> tuple[str, ...]:
         try:
             certificate = _followed(host, self.path).read_bytes()
             key = _followed(host, self.key_path).read_bytes()
             signer = host.path(authority).read_bytes()
         except FileNotFoundError as error:
             return (f"{self.path}: {'/' + str(Path(error.filename).relative_to(host.root))} is missing",)
-        wrong = pki.faults(certificate, key, signer, self.certificate, pki.renewal_share(self.certificate))
+        wrong = await host.pki.faults(certificate, key, signer, self.certificate)
         return tuple(f"{self.path}: {fault}" for fault in wrong)
 
     async def apply(self, host: Host) -> None:
-        from kubefort_agent.host import pki
-
-        key, request = pki.key_and_request(self.certificate, self.algorithm)
+        key, request = await host.pki.key_and_request(self.certificate, self.algorithm)
         signed = (await host.supplies.sign(self.certificate.name, request)).encode()
         if self.is_kubelets:
             dated = self.path.with_name(time.strftime("kubelet-client-%Y-%m-%d-%H-%M-%S.pem", time.gmtime()))

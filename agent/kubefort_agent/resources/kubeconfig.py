@@ -54,11 +54,11 @@ class Kubeconfig:
         )
         known = host.verdicts.get(self.key)
         if known is None or known[0] != mark:
-            known = (mark, self._look(host))
+            known = (mark, await self._look(host))
             host.verdicts[self.key] = known
         return known[1]
 
-    def _look(self, host: Host) -> tuple[str, ...]:
+    async def _look(self, host: Host) -> tuple[str, ...]:
         try:
             found = yaml.safe_load(host.path(self.path).read_bytes())
             authority = host.path(self.authority).read_bytes()
@@ -78,12 +78,8 @@ class Kubeconfig:
         if found != self.document(authority, certificate, key):
             lines.append(f"{self.path}: cluster, context or user differ (wanted server {self.server})")
         if not self.names_a_file:
-            from kubefort_agent.host import pki
-
-            share = pki.renewal_share(self.certificate)
-            lines += [
-                f"{self.path}: {fault}" for fault in pki.faults(certificate, key, authority, self.certificate, share)
-            ]
+            faults = await host.pki.faults(certificate, key, authority, self.certificate)
+            lines += [f"{self.path}: {fault}" for fault in faults]
         return tuple(lines)
 
     def document(self, authority: bytes, certificate: bytes, key: bytes) -> dict[str, Any]:
@@ -120,16 +116,14 @@ class Kubeconfig:
 
     async def _credentials(self, host: Host, authority: bytes) -> tuple[bytes, bytes]:
         """Certificate and key of the file as it is where they are still good, else new ones."""
-        from kubefort_agent.host import pki
-
         try:
             user = yaml.safe_load(host.path(self.path).read_bytes())["users"][0]["user"]
             certificate = base64.b64decode(user["client-certificate-data"])
             key = base64.b64decode(user["client-key-data"])
         except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError, ValueError):
             certificate, key = b"", b""
-        if pki.faults(certificate, key, authority, self.certificate, pki.renewal_share(self.certificate)):
-            key, request = pki.key_and_request(self.certificate, self.algorithm)
+        if not certificate or await host.pki.faults(certificate, key, authority, self.certificate):
+            key, request = await host.pki.key_and_request(self.certificate, self.algorithm)
             certificate = (await host.supplies.sign(self.certificate.name, request)).encode()
         return certificate, key
 
