@@ -30,20 +30,27 @@ class Kind:
     begin: Callable[[Any, Coordinator], None] = lambda arguments, coordinator: None
 
 
-Interruption = Literal["queue", "refuse", "interrupt"]
+Interruption = Literal["beside", "queue", "refuse", "interrupt"]
 
-INTERRUPTIONS: Mapping[tuple[str, str], Interruption] = {
-    # (running, new): what happens to the new one. What is not listed waits for its turn.
-    ("bootstrap", "bootstrap"): "refuse",
-    ("bootstrap", "reset"): "refuse",
-    ("join", "bootstrap"): "refuse",
-    ("reset", "bootstrap"): "refuse",
+INTERRUPTIONS: Mapping[tuple[str, str], tuple[Interruption, Interruption]] = {
+    # (running, new): what becomes of the new one where both change a host, and where they change different ones
+    ("bootstrap", "bootstrap"): ("refuse", "refuse"),
+    ("bootstrap", "join"): ("queue", "queue"),
+    ("bootstrap", "reset"): ("refuse", "refuse"),
+    ("join", "bootstrap"): ("refuse", "refuse"),
+    ("join", "join"): ("queue", "beside"),
+    ("join", "reset"): ("interrupt", "beside"),
+    ("reset", "bootstrap"): ("refuse", "refuse"),
+    ("reset", "join"): ("queue", "queue"),
+    ("reset", "reset"): ("queue", "queue"),
 }
+"""beside: both run (what must not overlap says so itself, Phase.alone); interrupt: the running one is aborted."""
 
 
-def interruption(running: str, new: str) -> Interruption:
-    """What happens to an operation of kind `new` while one of kind `running` runs."""
-    return INTERRUPTIONS.get((running, new), "queue")
+def interruption(running: str, new: str, *, same_host: bool) -> Interruption:
+    """What becomes of an operation of kind `new` while one of kind `running` runs; what is not listed is queued."""
+    on_same, on_others = INTERRUPTIONS.get((running, new), ("queue", "queue"))
+    return on_same if same_host else on_others
 
 
 def kinds() -> dict[str, Kind]:

@@ -23,7 +23,8 @@ LOG = log.get("operations")
 
 
 class Runner:
-    """Operations run one at a time, in the order of their beginning; a queued one says whom it waits for.
+    """Operations run in the order of their beginning, beside each other where INTERRUPTIONS says so; a queued one says
+    whom it waits for.
 
     Journalled is each phase's beginning and end. What a phase waits for is kept in memory only.
     """
@@ -36,7 +37,8 @@ class Runner:
         self._kinds = kinds
         self._monotonic = monotonic
         self._waiting: dict[str, str] = {}
-        self._current: tuple[str, asyncio.Task[None]] | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._alone = asyncio.Lock()
 
     # What operators ask for
 
@@ -54,12 +56,8 @@ class Runner:
             if same.state.status in ("failed", "aborted") and self._unfinished(same):
                 return self.resume(same.state.id)
         kind.check(arguments, self._coordinator)
-        for running in self._running():
-            if interruption(running.state.kind, kind_name) == "refuse":
-                raise Refused(
-                    f"{running.state.title} is running ({running.state.id})",
-                    f"wait for it, or end it with `kfctl operation abort {running.state.id}`",
-                )
+        hosts = kind.hosts(arguments)
+        interrupted = self._make_way(kind_name, hosts)
         number = len(self._records.operations()) + 1
         state = OperationState(
             id=f"{kind_name}-{number}",
@@ -71,11 +69,13 @@ class Runner:
         )
         if dry_run:
             return msgspec.structs.replace(state, phases=self._journal(kind.phases(arguments, self._coordinator)))
+        for id in interrupted:
+            self.abort(id)
         with self._records.transaction():
             kind.begin(arguments, self._coordinator)
             phases = kind.phases(arguments, self._coordinator)
             state = msgspec.structs.replace(state, phases=self._journal(phases))
-            self._records.put_operation(OperationRecord(state, raw, kind.hosts(arguments)))
+            self._records.put_operation(OperationRecord(state, raw, hosts))
         return self.state(state.id)
 
     def resume(self, id: str) -> OperationState:
@@ -100,8 +100,8 @@ class Runner:
         record = self._records.need_operation(id)
         if record.state.status == "running":
             self._put(record, status="aborted", ended=self._coordinator.clock(), hint=_resume_hint(id))
-            if self._current is not None and self._current[0] == id:
-                self._current[1].cancel()
+            if id in self._tasks:
+                self._tasks[id].cancel()
         return self.state(id)
 
     def state(self, id: str) -> OperationState:
@@ -128,25 +128,56 @@ class Runner:
 
     async def run(self) -> None:
         """Execute operations until cancelled; those that a crash left running first, because they are the oldest."""
-        while True:
-            seen = self._coordinator.changed.count
-            running = self._running()
-            if not running:
-                await self._coordinator.changed.wait(seen)
-                continue
-            id = running[0].state.id
-            task = asyncio.create_task(self._execute(id), name=id)
-            self._current = (id, task)
-            try:
-                await asyncio.wait({task})
-            finally:
-                self._current = None
+        changed = self._coordinator.changed
+        try:
+            while True:
+                seen = changed.count
+                self._collect()
+                for record in self._running():
+                    if record.state.id not in self._tasks and self._ahead(record) is None:
+                        task = asyncio.create_task(self._execute(record.state.id), name=record.state.id)
+                        task.add_done_callback(lambda _: changed.notify())
+                        self._tasks[record.state.id] = task
+                await changed.wait(seen)
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks.values())
+
+    def _collect(self) -> None:
+        """Forget tasks that ended; raises what ended one that could not even journal its failure."""
+        for id, task in list(self._tasks.items()):
+            if task.done():
+                del self._tasks[id]
                 self._waiting.pop(id, None)
-                if not task.done():
-                    task.cancel()
-                    await asyncio.wait({task})
-            with contextlib.suppress(asyncio.CancelledError):
-                task.result()
+                with contextlib.suppress(asyncio.CancelledError):
+                    task.result()
+
+    def _ahead(self, record: OperationRecord) -> OperationState | None:
+        """The operation that must end before this one may begin."""
+        for other in self._running():
+            if other.state.id == record.state.id:
+                return None
+            same_host = bool(set(other.hosts) & set(record.hosts))
+            if interruption(other.state.kind, record.state.kind, same_host=same_host) != "beside":
+                return other.state
+        return None
+
+    def _make_way(self, kind_name: str, hosts: tuple[str, ...]) -> list[str]:
+        """The running operations that a new one interrupts; raises Refused where one keeps it out."""
+        interrupted = []
+        for running in self._running():
+            same_host = bool(set(running.hosts) & set(hosts))
+            what = interruption(running.state.kind, kind_name, same_host=same_host)
+            if what == "refuse":
+                raise Refused(
+                    f"{running.state.title} is running ({running.state.id})",
+                    f"wait for it, or end it with `kfctl operation abort {running.state.id}`",
+                )
+            if what == "interrupt":
+                interrupted.append(running.state.id)
+        return interrupted
 
     async def _execute(self, id: str) -> None:
         record = self._records.need_operation(id)
@@ -192,7 +223,8 @@ class Runner:
 
     async def _once(self, phase: Phase, end: float) -> Outcome:
         try:
-            return await within(max(1.0, end - self._monotonic()), phase.run(self._coordinator))
+            async with self._alone if phase.alone else contextlib.nullcontext():
+                return await within(max(1.0, end - self._monotonic()), phase.run(self._coordinator))
         except Unavailable as error:
             return Wait(error.message, 0.5)
         except TimeoutError:
@@ -247,9 +279,8 @@ class Runner:
         if index is None:
             return state
         waiting = self._waiting.get(state.id, "")
-        oldest = self._running()[0].state
-        if not waiting and oldest.id != state.id:
-            waiting = f"{oldest.title} ({oldest.id}) to end"
+        if not waiting and (ahead := self._ahead(self._records.need_operation(state.id))):
+            waiting = f"{ahead.title} ({ahead.id}) to end"
         phases = list(state.phases)
         phases[index] = msgspec.structs.replace(phases[index], waiting_for=waiting)
         return msgspec.structs.replace(state, phases=tuple(phases))

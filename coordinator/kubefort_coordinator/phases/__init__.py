@@ -28,7 +28,8 @@ DONE = Done()
 
 @dataclass(frozen=True)
 class Phase(ABC):
-    """One step. `host`: the one it is about, "" for several. `deadline`: seconds it may take in one go.
+    """One step. `host`: the one it is about, "" for several. `deadline`: seconds it may take in one go. `alone`: never
+    run at the same moment as another such phase.
 
     `run` may be called any number of times, also after a crash in its middle: it looks what is so already. It raises
     KubefortError where going on makes no sense; Unavailable only means: try again.
@@ -37,6 +38,7 @@ class Phase(ABC):
     host: str = ""
     name: ClassVar[str]
     deadline: ClassVar[float] = 900.0
+    alone: ClassVar[bool] = False
 
     @property
     @abstractmethod

@@ -56,6 +56,7 @@ class JoinEtcd(Phase):
     """A new etcd member: added as a learner, started, promoted when in sync."""
 
     name: ClassVar[str] = "join-etcd"
+    alone: ClassVar[bool] = True
 
     @property
     def title(self) -> str:

@@ -21,6 +21,7 @@ class LeaveEtcd(Phase):
 
     force: bool = False
     name: ClassVar[str] = "leave-etcd"
+    alone: ClassVar[bool] = True
 
     @property
     def title(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,9 +163,9 @@ async def test_the_same_again_takes_up_what_failed(bench: Bench) -> None:
     assert (await bench.end(id)).status == "succeeded"
 
 
-async def test_operations_run_one_at_a_time_and_say_whom_they_wait_for(bench: Bench) -> None:
+async def test_an_operation_waits_for_its_turn_and_says_for_whom(bench: Bench) -> None:
     bench.steps["a"] = lambda: Wait("the moon", 3600)
-    first = bench.runner.begin("join", Arguments(("a",))).id
+    first = bench.runner.begin("bootstrap", Arguments(("a",))).id
     second = bench.runner.begin("join", Arguments(("b",))).id
     await bench.until(lambda: bool(bench.runner.state(first).phases[0].waiting_for))
     assert bench.runner.state(second).phases[0].waiting_for == f"Try a ({first}) to end"
@@ -216,7 +217,58 @@ async def test_a_dry_run_journals_nothing(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     ("running", "new", "expected"),
-    [("bootstrap", "bootstrap", "refuse"), ("bootstrap", "join", "queue"), ("join", "join", "queue")],
+    [
+        ("bootstrap", "bootstrap", ("refuse", "refuse")),
+        ("bootstrap", "join", ("queue", "queue")),
+        ("join", "join", ("queue", "beside")),
+        ("join", "reset", ("interrupt", "beside")),
+        ("something", "new", ("queue", "queue")),
+    ],
 )
-def test_the_table_of_interruptions(running: str, new: str, expected: str) -> None:
-    assert interruption(running, new) == expected
+def test_the_table_of_interruptions(running: str, new: str, expected: tuple[str, str]) -> None:
+    assert tuple(interruption(running, new, same_host=same) for same in (True, False)) == expected
+
+
+async def test_joins_of_different_hosts_run_beside_each_other(bench: Bench) -> None:
+    bench.steps["a"] = lambda: Wait("the moon", 3600)
+    first = bench.runner.begin("join", Arguments(("a",))).id
+    assert (await bench.end(bench.runner.begin("join", Arguments(("b",))).id)).status == "succeeded"
+    assert bench.runner.state(first).status == "running"
+
+
+async def test_a_reset_ends_the_join_of_its_host(bench: Bench) -> None:
+    bench.steps["a"] = lambda: Wait("the moon", 3600) if bench.log == ["a"] else DONE
+    join = bench.runner.begin("join", Arguments(("a",))).id
+    await bench.until(lambda: bench.log == ["a"])
+    reset = bench.runner.begin("reset", Arguments(("a",))).id
+    assert bench.runner.state(join).status == "aborted"
+    assert (await bench.end(reset)).status == "succeeded"
+
+
+async def test_phases_that_must_be_alone_never_overlap(bench: Bench) -> None:
+    inside: list[str] = []
+    overlaps: list[str] = []
+
+    @dataclass(frozen=True)
+    class Alone(Phase):
+        name: ClassVar[str] = "alone"
+        alone: ClassVar[bool] = True
+
+        @property
+        def title(self) -> str:
+            return self.host
+
+        async def run(self, coordinator: Coordinator) -> Outcome:
+            overlaps.extend(inside)
+            inside.append(self.host)
+            for _ in range(5):
+                await asyncio.sleep(0)
+            inside.remove(self.host)
+            return DONE
+
+    kind = bench.runner._kinds["join"]
+    phases = lambda arguments, _: tuple(Alone(host) for host in arguments.hosts)  # noqa: E731
+    bench.runner._kinds["join"] = dataclasses.replace(kind, phases=phases)  # type: ignore[index]
+    ids = [bench.runner.begin("join", Arguments((host, f"{host}-2"))).id for host in "abc"]
+    assert [(await bench.end(id)).status for id in ids] == ["succeeded"] * 3
+    assert overlaps == []
