@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.steps import Steps
-from tests.lab import Host, Lab, bundle
+from tests.lab import Host, Lab, bundle, each
 from tests.lab.shell import LabError, until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -48,6 +48,12 @@ class Operator:
         return [*self.control_planes, *self.workers]
 
     @property
+    def has_dns(self) -> bool:
+        """Whether the version's bundle holds CoreDNS: there is none for v1.20.2 outside the registries."""
+        manifest = json.loads((bundle.ensure(self.version) / "manifest.json").read_text())
+        return any(artifact["name"] == "coredns" for artifact in manifest["artifacts"])
+
+    @property
     def first(self) -> Host:
         return self.control_planes[0]
 
@@ -67,10 +73,12 @@ class Operator:
     def install(self) -> None:
         """Copy the packages to every host and install them as `dpkg -i` does."""
         with self.steps.step("install the packages"):
-            for host in self.hosts:
-                for package in packages():
-                    host.put(package, f"/root/{package.name}")
-                host.run("dpkg", "--install", *(f"/root/{p.name}" for p in packages()), timeout=180)
+            each(self._install, self.hosts)
+
+    def _install(self, host: Host) -> None:
+        for package in packages():
+            host.put(package, f"/root/{package.name}")
+        host.run("dpkg", "--install", *(f"/root/{package.name}" for package in packages()), timeout=180)
 
     def init(self, *arguments: str) -> str:
         """`kfctl init` on the first host; returns what it printed."""

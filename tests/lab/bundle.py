@@ -22,13 +22,15 @@ TEST_IMAGE = "kubefort.lab/busybox:1"
 """A static busybox (httpd, nslookup, wget by address, nc, sh) for pods of tests."""
 
 PROXY_TOOLS = ("/usr/sbin/xtables-nft-multi", "/usr/sbin/nft", "/usr/sbin/conntrack", "/usr/sbin/ip", "/bin/dash")
+PROXY_LIBRARIES = "/usr/lib/x86_64-linux-gnu/xtables"
+PROXY_MATCHES = (f"{PROXY_LIBRARIES}/libxt_statistic.so",)  # needs a library that the programs do not: libm
 PROXY_LINKS = {"bin/sh": "dash"} | {
     f"usr/sbin/{ip}{what}": "xtables-nft-multi"
     for ip in ("iptables", "ip6tables")
     for what in ("", "-save", "-restore")
 }
 HERE = Path(__file__).parent
-FORMAT = 1
+FORMAT = 2
 """Raise it when bundles made before no longer serve."""
 
 
@@ -89,7 +91,7 @@ def _images(version: str, programs: Path, etcd: dict[str, Path], work: Path) -> 
         return Image(f"{release.registry}/{name}", [entrypoint], files, {})
 
     suite = image.ensure(release.suite)
-    tools = rootfs.files(suite, PROXY_TOOLS, ["usr/lib/x86_64-linux-gnu/xtables"], work / "proxy")
+    tools = rootfs.files(suite, PROXY_TOOLS + PROXY_MATCHES, [PROXY_LIBRARIES], work / "proxy")
     images = {name: plain(name) for name in CONTROL_PLANE}
     images["kube-proxy"] = plain("kube-proxy", tools, links=PROXY_LINKS)
     images["etcd"] = other(release.etcd, "/usr/local/bin/etcd", etcd)

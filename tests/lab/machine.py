@@ -31,6 +31,8 @@ TOOLS = {
 FREE_GIB = 30
 SOCKET = Path("/var/run/docker.sock")
 PIDFILE = Path("/var/run/docker.pid")
+# All hosts share this machine's kernel and these limits of it; each host alone would have them for itself.
+LIMITS = {"max_user_instances": 8192, "max_user_watches": 1048576}
 
 
 def prepare() -> None:
@@ -46,7 +48,15 @@ def prepare() -> None:
             )
         if free < FREE_GIB:
             say(f"warning: {free:.0f} GiB free in {cache()}, five hosts may need up to {FREE_GIB} GiB")
+        _raise_limits()
         _engine()
+
+
+def _raise_limits() -> None:
+    for name, wanted in LIMITS.items():
+        limit = Path("/proc/sys/fs/inotify") / name
+        if int(limit.read_text()) < wanted:
+            limit.write_text(str(wanted))
 
 
 def has_every_capability() -> bool:
