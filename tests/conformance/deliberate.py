@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from kubefort.kubeadm.names import CONTROL_PLANE_COMPONENTS
+
+_STARTUP = {
+    (
+        component,
+        f"/container/startupProbe/{field}",
+    ): "as patient as kubeadm, but a pod is ready the second it has started"
+    for component in CONTROL_PLANE_COMPONENTS
+    for field in ("failureThreshold", "initialDelaySeconds", "periodSeconds")
+}
+
 EVERY_VERSION: dict[tuple[str, str], str] = {
+    **_STARTUP,
     ("kube-controller-manager", "/container/args/allocate-node-cidrs"): (
         "with routed pods the coordinator gives each node its pod CIDR, and the agents route them"
     ),

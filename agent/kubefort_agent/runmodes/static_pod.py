@@ -14,6 +14,9 @@ PROBE_PORT = "probe-port"
 PRIORITY = 2_000_001_000
 """The value of the priority class system-node-critical."""
 
+STARTUP_SECONDS = 240
+"""As patient as kubeadm (24 looks, 10 s apart), but looking each second: a pod is not ready before it has started."""
+
 
 def resources(component: Component, context: Context) -> tuple[Resource, ...]:
     """The component as a static pod."""
@@ -55,7 +58,7 @@ def _container(component: Component, mounts: list[Mount], *, named_port: bool) -
         "livenessProbe": _probe(component.liveness, port, failures=8, delay=10, period=10),
         "name": component.name,
         "resources": {"requests": dict(component.requests)},
-        "startupProbe": _probe(component.startup, port, failures=24, delay=10, period=10),
+        "startupProbe": _probe(component.startup, port, failures=STARTUP_SECONDS, delay=0, period=1),
         "volumeMounts": [_volume_mount(mount) for mount in mounts],
     }
     if component.readiness is not None:

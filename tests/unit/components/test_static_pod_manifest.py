@@ -90,7 +90,8 @@ def test_times_of_the_probes() -> None:
     made = container("kube-apiserver")
     live, ready, start = (made[f"{kind}Probe"] for kind in ("liveness", "readiness", "startup"))
     assert (live["failureThreshold"], live["initialDelaySeconds"], live["periodSeconds"]) == (8, 10, 10)
-    assert (start["failureThreshold"], start["initialDelaySeconds"], start["periodSeconds"]) == (24, 10, 10)
+    assert start["failureThreshold"] * start["periodSeconds"] == 240
+    assert (start["periodSeconds"], "initialDelaySeconds" in start) == (1, False)
     assert (ready["failureThreshold"], ready["periodSeconds"]) == (3, 1)
     assert "initialDelaySeconds" not in ready
     assert {probe["timeoutSeconds"] for probe in (live, ready, start)} == {15}
