@@ -129,7 +129,11 @@ class EtcdClient:
                 raise NotInSync(f"{name} is not yet in sync with the leader") from error
 
     async def remove(self, member_id: int) -> None:
-        """Remove a member; removed already is fine. Whether it may go is quorum.may_remove's to say, before."""
+        """Remove a member; removed already is fine. Whether it may go is quorum.may_remove's to say, before.
+
+        A leader hands over first: one that removes itself leaves the others without a leader for an election.
+        """
+        await self._hand_over(member_id)
         request = rpc_pb2.MemberRemoveRequest(ID=member_id)
         try:
             await self._anywhere(lambda channel: _cluster(channel).MemberRemove(request, timeout=self.timeout))
@@ -195,6 +199,25 @@ class EtcdClient:
                 yield answer.blob
         except grpc.aio.AioRpcError as error:
             raise _translated(endpoint, error) from error
+
+    async def _hand_over(self, member_id: int) -> None:
+        members = await self.members()
+        leader = next((m for m in members if m.id == member_id), None)
+        if leader is None or not leader.client_urls:
+            return
+        try:
+            if (await self.status(leader.client_urls[0])).leader != member_id:
+                return
+        except Unavailable:
+            return  # who does not answer does not lead, or not for long
+        for heir in members:
+            if heir.id != member_id and heir.client_urls and not heir.is_learner:
+                try:
+                    await self.status(heir.client_urls[0])
+                    await self.move_leader(heir.id)
+                except KubefortError:
+                    continue
+                return
 
     async def _by_peer_urls(self, peer_urls: Sequence[str]) -> Member | None:
         wanted = set(peer_urls)
