@@ -73,8 +73,9 @@ class Client:
         answer = await self._call(self._stub.AbortOperation(wire.AbortOperationRequest(id=id), timeout=QUICK_S))
         return _operation(answer.operation)
 
-    async def resume(self, id: str) -> OperationState:
-        answer = await self._call(self._stub.ResumeOperation(wire.ResumeOperationRequest(id=id), timeout=QUICK_S))
+    async def resume(self, id: str, ignored: tuple[str, ...] = ()) -> OperationState:
+        request = wire.ResumeOperationRequest(id=id, ignored_checks=ignored)
+        answer = await self._call(self._stub.ResumeOperation(request, timeout=QUICK_S))
         return _operation(answer.operation)
 
     async def states(self, id: str) -> AsyncIterator[OperationState]:

@@ -153,7 +153,7 @@ async def _operation(
             report.note(f"{earlier.title} is under way already")
             return earlier
         report.note(f"taking up again: {earlier.title}")
-        return await client.resume(earlier.id)
+        return await client.resume(earlier.id, wish.ignored)
     cluster, warnings = wished_cluster(wish, file, [b.kubernetes_version for b in await client.bundles()])
     for warning in warnings:
         report.note(f"warning: {warning}")
