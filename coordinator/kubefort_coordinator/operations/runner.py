@@ -78,8 +78,11 @@ class Runner:
             self._records.put_operation(OperationRecord(state, raw, hosts))
         return self.state(state.id)
 
-    def resume(self, id: str) -> OperationState:
-        """Take a failed or aborted operation up where it stopped. Raises Refused where it has nothing left to do."""
+    def resume(self, id: str, ignored_checks: tuple[str, ...] = ()) -> OperationState:
+        """Take a failed or aborted operation up where it stopped, with other checks ignored if any are named.
+
+        Raises Refused where it has nothing left to do.
+        """
         record = self._records.need_operation(id)
         if record.state.status == "running":
             return self.state(id)
@@ -91,6 +94,9 @@ class Runner:
         )
         with self._records.transaction():
             self._put(record, status="running", error="", hint="", ended=0.0, phases=phases)
+            for host in record.hosts if ignored_checks else ():
+                if self._records.host(host) is not None:
+                    self._coordinator.update_host(host, ignored_checks=ignored_checks)
             # A new generation makes agents look (and check) again.
             self._coordinator.publish(force=record.hosts)
         return self.state(id)

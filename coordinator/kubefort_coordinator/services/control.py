@@ -49,7 +49,8 @@ class Control(ControlServiceServicer):
         return wire.AbortOperationResponse(operation=document.encode(self._runner.abort(request.id)))
 
     async def ResumeOperation(self, request: wire.ResumeOperationRequest, context: Any) -> wire.ResumeOperationResponse:
-        return wire.ResumeOperationResponse(operation=document.encode(self._runner.resume(request.id)))
+        state = self._runner.resume(request.id, tuple(request.ignored_checks))
+        return wire.ResumeOperationResponse(operation=document.encode(state))
 
     async def GetOverview(self, request: wire.GetOverviewRequest, context: Any) -> wire.GetOverviewResponse:
         return wire.GetOverviewResponse(overview=document.encode(self.overview()))

@@ -134,7 +134,7 @@ class Fleet(FleetServiceServicer):
         while (record := self._coordinator.records.operation_of(name)) is None:
             await self._coordinator.changed.wait(self._coordinator.changed.count)
         if request.resume and record.state.kind == "join" and record.state.status in ("failed", "aborted"):
-            self._runner.resume(record.state.id)
+            self._runner.resume(record.state.id, tuple(request.ignored_checks))
         async for state in self._runner.watch(record.state.id):
             yield wire.WatchOwnOperationResponse(operation=document.encode(state))
 

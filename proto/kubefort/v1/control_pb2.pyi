@@ -145,15 +145,21 @@ class ResumeOperationRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
+    IGNORED_CHECKS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    @_builtins.property
+    def ignored_checks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Preflight checks whose errors the operator accepts, in place of those named before; none: as before."""
+
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
+        ignored_checks: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "ignored_checks", b"ignored_checks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -330,16 +330,22 @@ class WatchOwnOperationRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RESUME_FIELD_NUMBER: _builtins.int
+    IGNORED_CHECKS_FIELD_NUMBER: _builtins.int
     resume: _builtins.bool
     """Take the host's join up again where it failed."""
+    @_builtins.property
+    def ignored_checks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """With resume: preflight checks whose errors the operator accepts, in place of those named before."""
+
     def __init__(
         self,
         *,
         resume: _builtins.bool = ...,
+        ignored_checks: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["resume", b"resume"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ignored_checks", b"ignored_checks", "resume", b"resume"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

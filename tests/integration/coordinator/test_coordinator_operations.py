@@ -137,6 +137,18 @@ async def test_all_failed_checks_are_one_report_and_can_be_mended(running: Runni
     assert (await running.end(state.id)).status == "succeeded"
 
 
+async def test_a_failed_join_is_taken_up_by_its_host_with_checks_ignored(running: Running) -> None:
+    await running.bootstrap((HostEntry("cp-1", "control-plane"),))
+    host, id = await running.join("w-1", "worker", preflight=(Check("Swap", "error", "swap is on"),))
+    assert (await running.end(id)).status == "failed"
+    async with host.stub() as stub:
+        request = fleet_pb2.WatchOwnOperationRequest(resume=True, ignored_checks=["swap"])
+        states = [each async for each in stub.WatchOwnOperation(request)]
+    last = document.decode(states[-1].operation, OperationState, "own")
+    assert (last.id, last.status) == (id, "succeeded")
+    assert running.world.coordinator.spec("w-1").ignored_checks == ("swap",)
+
+
 async def test_a_virtual_ip_brings_endpoint_and_key(running: Running) -> None:
     hosts = (HostEntry("cp-1", "control-plane"),)
     state = await running.start("bootstrap", arguments(hosts, vip=VirtualIP("192.0.2.100")))
@@ -165,9 +177,7 @@ async def test_a_sick_member_keeps_others_out_and_says_so(running: Running) -> N
     running.fakes.etcd.sick.add("https://192.0.2.1:2379")
     _, id = await running.join("cp-2", "control-plane")
     runner = running.world.server.runner
-    await running.world.until(
-        lambda: any("etcd has no quorum" in each.waiting_for for each in runner.state(id).phases)
-    )
+    await running.world.until(lambda: any("etcd has no quorum" in each.waiting_for for each in runner.state(id).phases))
     assert running.fakes.etcd.log == []
     running.fakes.etcd.sick.clear()
     assert (await running.end(id)).status == "succeeded"
