@@ -77,6 +77,8 @@ class Bundles:
             for artifact in manifest.artifacts:
                 _copy(source / artifact.file, fresh / artifact.file, artifact)
             files.write(fresh / "manifest.json", document.encode(manifest))
+            for folder in {(fresh / artifact.file).parent for artifact in manifest.artifacts}:
+                files.sync_folder(folder)
         except OSError as error:
             shutil.rmtree(fresh, ignore_errors=True)
             raise KubefortError(f"copying the bundle {source}: {error}", "free space, then add it again") from error

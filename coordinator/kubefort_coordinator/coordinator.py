@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from functools import cached_property
 from pathlib import Path
 
 import msgspec
 from kubefort import log
 from kubefort.errors import KubefortError
 from kubefort.kubeadm.addresses import host_port
+from kubefort.kubeadm.certificates import Authority as AuthorityName
 from kubefort.model.cluster import CONTROL_PLANE
 from kubefort.model.spec import Artifact, NodeSpec, Stage
 from kubefort.model.status import Event
@@ -50,6 +50,7 @@ class Coordinator:
         self.bundles = Bundles(folder / "bundles")
         self.tokens = Tokens(self.records, clock)
         self.observer = Observer(self.changed, clock)
+        self._clients: dict[str, tuple[tuple[str, int], tuple[str, str]]] = {}
         record = self.records.cluster()
         if record is not None:
             self.pki.algorithm = record.cluster.key_algorithm
@@ -113,28 +114,26 @@ class Coordinator:
         """Control-plane hosts at `stage` or beyond."""
         return [each for each in self.records.hosts() if each.role == CONTROL_PLANE and reaches(each, stage)]
 
-    @cached_property
-    def _administrator(self) -> tuple[str, str]:
-        return self.pki.cluster("kubernetes").issue("kubefort-coordinator", ("system:masters",))
-
-    @cached_property
-    def _etcd_client(self) -> tuple[str, str]:
-        return self.pki.cluster("etcd").issue("kubefort-coordinator")
+    def _own(self, name: AuthorityName, *organizations: str) -> tuple[bytes, bytes, bytes]:
+        """Authority, certificate and key (PEM) of the coordinator as a client; a new one every day."""
+        authority = self.pki.cluster(name)
+        wanted = (authority.certificate, int(self.clock() // 86400))
+        kept = self._clients.get(name)
+        if kept is None or kept[0] != wanted:
+            kept = self._clients[name] = (wanted, authority.issue("kubefort-coordinator", organizations))
+        key, certificate = kept[1]
+        return authority.certificate.encode(), certificate.encode(), key.encode()
 
     def kubernetes(self, *hosts: str) -> KubernetesClient:
         """A client of the API servers of those hosts, or of all that have one."""
-        key, certificate = self._administrator
         chosen = [self.records.need_host(name) for name in hosts] or self.control_planes()
         servers = [f"https://{host_port(host.address)}" for host in chosen]
-        authority = self.pki.cluster("kubernetes").certificate
-        return KubernetesClient(servers, authority.encode(), certificate.encode(), key.encode())
+        return KubernetesClient(servers, *self._own("kubernetes", "system:masters"))
 
     def etcd(self, *hosts: HostRecord) -> EtcdClient:
         """A client of the etcd members of those hosts, or of all that have one."""
-        key, certificate = self._etcd_client
         endpoints = [f"https://{host_port(host.address, 2379)}" for host in hosts or self.control_planes("etcd")]
-        authority = self.pki.cluster("etcd").certificate
-        return EtcdClient(endpoints, authority.encode(), certificate.encode(), key.encode())
+        return EtcdClient(endpoints, *self._own("etcd"))
 
     @property
     def fleet_address(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import os
 import secrets
 import socket
 from functools import cached_property
@@ -69,6 +70,17 @@ class Pki:
             AUTHORITY_COMMON_NAMES[name],
             self.algorithm,
         )
+
+    def retire_cluster(self) -> None:
+        """Put the cluster's authorities and secrets aside, because its last host is gone; nothing is deleted."""
+        number = next(n for n in range(1, 10_000) if not (self._folder / f"retired-{n}").exists())
+        for path in (self._folder / "pki/cluster", self._folder / "secrets"):
+            if path.is_dir():
+                target = self._folder / f"retired-{number}" / path.name
+                files.make_folder(target.parent, 0o700)
+                os.replace(path, target)
+                files.sync_folder(target.parent)
+                files.sync_folder(path.parent)
 
     def server(self, address: str) -> tuple[str, str]:
         """Key and certificate chain (PEM) of the coordinator's servers; only the key is kept on disk."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -36,6 +37,9 @@ _OPTIONS = (
 )
 
 
+RENEWED_S = 182 * 86400.0
+
+
 class Server:
     """Serves a coordinator and runs its operations. Ports of 0 are chosen by the system and written back to it."""
 
@@ -54,11 +58,9 @@ class Server:
     async def start(self, listen: str = "[::]") -> None:
         """Listen on both ports; raises KubefortError where one is taken."""
         coordinator = self._coordinator
-        key, chain = coordinator.pki.server(coordinator.records.settings().address)
-        pair = [(key.encode(), chain.encode())]
-        authority = coordinator.pki.fleet.certificate.encode()
-        open_to_all = grpc.ssl_server_credentials(pair)
-        mutual = grpc.ssl_server_credentials(pair, root_certificates=authority, require_client_auth=True)
+        served = _Served(coordinator)
+        open_to_all = grpc.dynamic_ssl_server_credentials(served.configuration(), served.fetcher())
+        mutual = grpc.dynamic_ssl_server_credentials(served.configuration(), served.fetcher(), True)
         coordinator.enrolment_port = _bind(self._enrolment, listen, coordinator.enrolment_port, open_to_all)
         coordinator.fleet_port = _bind(self._fleet, listen, coordinator.fleet_port, mutual)
         coordinator.publish()
@@ -78,6 +80,35 @@ class Server:
             self._loop.cancel()
             await asyncio.wait({self._loop})
         await asyncio.gather(self._enrolment.stop(0.2), self._fleet.stop(0.2))
+
+
+class _Served:
+    """The certificate that both ports show, made anew when it is half a year old."""
+
+    def __init__(self, coordinator: Coordinator) -> None:
+        self._coordinator = coordinator
+        self._address = coordinator.records.settings().address
+
+    def _period(self) -> int:
+        return int(self._coordinator.clock() // RENEWED_S)
+
+    def configuration(self) -> grpc.ServerCertificateConfiguration:
+        key, chain = self._coordinator.pki.server(self._address)
+        authority = self._coordinator.pki.fleet.certificate.encode()
+        return grpc.ssl_server_certificate_configuration([(key.encode(), chain.encode())], authority)
+
+    def fetcher(self) -> Callable[[], grpc.ServerCertificateConfiguration]:
+        """What gRPC asks at every handshake: None while the last one is good."""
+        last = self._period()
+
+        def fetch() -> grpc.ServerCertificateConfiguration | None:
+            nonlocal last
+            if self._period() == last:
+                return None
+            last = self._period()
+            return self.configuration()
+
+        return cast(Callable[[], grpc.ServerCertificateConfiguration], fetch)
 
 
 def _bind(server: grpc.aio.Server, listen: str, port: int, credentials: Any) -> int:

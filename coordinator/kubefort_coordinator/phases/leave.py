@@ -109,5 +109,7 @@ class ForgetHost(Phase):
             if not coordinator.records.hosts():
                 coordinator.records.delete_cluster()
             coordinator.publish()
+        if coordinator.records.cluster() is None:
+            coordinator.pki.retire_cluster()
         coordinator.observer.forget(self.host)
         return DONE

@@ -24,7 +24,7 @@ ACCESS: dict[str, tuple[str, ...]] = {
     "/kubefort.v1.FleetService/SignCertificate": (identity.AGENTS,),
     "/kubefort.v1.FleetService/FetchSecret": (identity.AGENTS,),
     "/kubefort.v1.FleetService/FetchArtifact": (identity.AGENTS,),
-    "/kubefort.v1.FleetService/RenewIdentity": (identity.AGENTS,),
+    "/kubefort.v1.FleetService/RenewIdentity": (identity.AGENTS, identity.OPERATORS),
     "/kubefort.v1.FleetService/WatchOwnOperation": (identity.AGENTS,),
     "/kubefort.v1.ControlService/StartOperation": (identity.OPERATORS,),
     "/kubefort.v1.ControlService/WatchOperation": (identity.OPERATORS,),

@@ -95,6 +95,11 @@ class Enrolment(EnrolmentServiceServicer):
             coordinator.records.put_host(host)
             coordinator.publish()
             operation = self._operation(cluster, host)
+        uuid = facts.product_uuid.lower()
+        twins = [each.name for each in coordinator.records.hosts() if each.facts.product_uuid.lower() == uuid]
+        if uuid and len(twins) > 1:
+            message = f"the same product_uuid on {', '.join(twins)}: give each virtual machine its own"
+            coordinator.event(host.name, "DuplicateProductUUID", message, warning=True)
         coordinator.event(host.name, "HostEnrolled", f"{host.name} ({host.role}, {host.address}) enrolled")
         return wire.EnrolResponse(
             certificate=certificate,

@@ -20,6 +20,7 @@ from kubefort_coordinator.bundles import CHUNK
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.operations.runner import Runner
 from kubefort_coordinator.pki import may_fetch
+from kubefort_coordinator.records import OperatorRecord
 from kubefort_coordinator.services.access import CALLER
 from kubefort_coordinator.services.enrolment import check_clock
 
@@ -119,12 +120,17 @@ class Fleet(FleetServiceServicer):
             yield wire.FetchArtifactResponse(chunk=chunk)
 
     async def RenewIdentity(self, request: wire.RenewIdentityRequest, context: Any) -> wire.RenewIdentityResponse:
-        name = CALLER.get().name
-        signed = self._coordinator.pki.fleet.sign(request.certificate_request, name, (identity.AGENTS,))
-        host = self._coordinator.records.need_host(name)
-        # The one before stays good until the agent has written the new one and shown it.
-        pins = tuple(dict.fromkeys((identity.pin(signed), *host.identities)))[:2]
-        self._coordinator.update_host(name, identities=pins)
+        caller, coordinator = CALLER.get(), self._coordinator
+        signed = coordinator.pki.fleet.sign(request.certificate_request, caller.name, (caller.organization,))
+        pin = identity.pin(signed)
+        if caller.organization == identity.OPERATORS:
+            operator = coordinator.records.operator(caller.name)
+            known = operator.identities if operator else ()
+            coordinator.records.put_operator(OperatorRecord(caller.name, tuple(dict.fromkeys((pin, *known)))))
+        else:
+            host = coordinator.records.need_host(caller.name)
+            # The one before stays good until the agent has written the new one and shown it.
+            coordinator.update_host(host.name, identities=tuple(dict.fromkeys((pin, *host.identities)))[:2])
         return wire.RenewIdentityResponse(certificate=signed)
 
     async def WatchOwnOperation(

@@ -208,6 +208,21 @@ async def test_reset_takes_a_host_out_and_revokes_it(running: Running) -> None:
     assert (await running.end(join.state.id)).status == "succeeded"
 
 
+async def test_with_the_last_host_the_cluster_goes_and_another_can_be_made(running: Running) -> None:
+    hosts = (HostEntry("cp-1", "control-plane"),)
+    await running.bootstrap(hosts)
+    coordinator = running.world.coordinator
+    old = coordinator.pki.cluster("kubernetes").certificate
+    assert (await running.end((await running.start("reset", ResetArguments("cp-1"))).id)).status == "succeeded"
+    assert coordinator.records.cluster() is None
+    assert (running.world.folder / "state/retired-1/cluster/ca.crt").read_text() == old
+    running.fakes.etcd.members_.clear()
+    state = await running.start("bootstrap", arguments(hosts))
+    await running.world.hosts[0].enrol(await running.world.token("control-plane"))
+    assert (await running.end(state.id)).status == "succeeded"
+    assert coordinator.pki.cluster("kubernetes").certificate != old
+
+
 async def test_a_dry_run_lists_the_phases_and_begins_nothing(running: Running) -> None:
     state = await running.start("bootstrap", arguments(), dry_run=True)
     assert "Add cp-2 to etcd" in [phase.title for phase in state.phases]
