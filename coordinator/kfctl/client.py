@@ -74,6 +74,7 @@ class Client:
         return _operation(answer.operation)
 
     async def resume(self, id: str, ignored: tuple[str, ...] = ()) -> OperationState:
+        """Take an operation up again; `ignored` preflight checks stand in place of the earlier ones, if any."""
         request = wire.ResumeOperationRequest(id=id, ignored_checks=ignored)
         answer = await self._call(self._stub.ResumeOperation(request, timeout=QUICK_S))
         return _operation(answer.operation)

@@ -47,11 +47,6 @@ class Wish:
             self.cluster_file or self.vip or self.kubernetes_version or self.pod_subnets or self.service_subnets
         )
 
-    @property
-    def says_anything(self) -> bool:
-        """Whether the bootstrap's arguments are said, not only that it shall go on."""
-        return self.names_cluster or bool(self.ignored)
-
 
 async def init(wish: Wish, timeout: float, output: Output) -> None:
     """Coordinator, bundles, bootstrap, this host's own membership; then follow the operation to its end."""
@@ -148,10 +143,10 @@ async def _operation(
     """The bootstrap under way: the running one, the stopped one taken up again, or a new one."""
     await _add_bundles(wish, client, report)
     earlier = _bootstrap(overview)
-    if earlier is not None and (earlier.status == "running" or not wish.says_anything):
-        if earlier.status == "running":
-            report.note(f"{earlier.title} is under way already")
-            return earlier
+    if earlier is not None and earlier.status == "running":
+        report.note(f"{earlier.title} is under way already")
+        return earlier
+    if earlier is not None and not wish.names_cluster:
         report.note(f"taking up again: {earlier.title}")
         return await client.resume(earlier.id, wish.ignored)
     cluster, warnings = wished_cluster(wish, file, [b.kubernetes_version for b in await client.bundles()])
@@ -159,11 +154,10 @@ async def _operation(
         report.note(f"warning: {warning}")
     if earlier is not None and overview.cluster is not None:
         changed = differences(overview.cluster, cluster)
-        if changed and not wish.names_cluster:
-            raise InvalidInput(
-                f"the unfinished cluster was begun with another {', '.join(changed)}",
-                "give the same options as then, --config too",
-            )
+        if not changed and not file.hosts:
+            report.note(f"taking up again: {earlier.title}")
+            return await client.resume(earlier.id, wish.ignored)
+        report.note(f"the unfinished cluster is begun anew with another {', '.join(changed) or 'list of hosts'}")
     arguments = BootstrapArguments(cluster=cluster, first=host, hosts=file.hosts, ignored_checks=wish.ignored)
     report.note(f"making cluster {cluster.name} with Kubernetes {cluster.kubernetes_version}")
     return await client.start("bootstrap", arguments)
@@ -182,7 +176,11 @@ async def _join_first(client: Client, host: str, address: str, ignored: tuple[st
     pin = identity.pin(client.who.authority)
     if member is not None:
         same_cluster(member, pin)
-    if member is None or await own_state(member) is None:
+        try:
+            await own_state(member)
+        except Refused:
+            member = None
+    if member is None:
         report.note(f"enrolling {host}")
         token = (await client.create_token(CONTROL_PLANE, 3600.0, 1)).token
         member = await enrol(Ticket(address, paths.ENROLMENT_PORT, token, pin), address, ignored)

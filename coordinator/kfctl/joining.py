@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import click
@@ -38,52 +39,45 @@ async def join(wish: Wish, timeout: float, output: Output) -> None:
     name = thishost.hostname()
     report = reporter(output)
     try:
-        member = await become_member(wish, name, report)
+        member, state = await become_member(wish, name, report)
         await start_agent(member)
-        if await is_joined(member):
+        if state is not None and (state.status == "succeeded" or state.kind not in _JOINING):
             report.result(f"{name} is a member of the cluster already.", host=name, status="unchanged")
             return
-        await watch_own(member, timeout, report)
+        await watch_own(member, wish.ignored, timeout, report)
         report.result(f"{name} is a member of the cluster and Ready.", host=name, status="joined")
     finally:
         report.close()
 
 
-async def become_member(wish: Wish, name: str, report: Report) -> Member:
-    """This host's membership: the one on its disk where that still counts and nothing failed, or a new one."""
+async def become_member(wish: Wish, name: str, report: Report) -> tuple[Member, OperationState | None]:
+    """This host's membership, the one on its disk where that still counts; with the operation that changed it last."""
     member = enrolled()
-    state: OperationState | None = None
     if member is not None:
         same_cluster(member, wish.ticket.pin)
-        state = await own_state(member)
-        if state is not None and (state.status in ("running", "succeeded") or state.kind not in _JOINING):
+        try:
+            state = await own_state(member)
+        except Refused as error:
+            report.note(f"the membership on this host's disk does not count any more: {error.message}")
+        else:
             report.note(f"{name} is enrolled already")
-            return member
-    try:
-        member = await enrol(wish.ticket, await _own_address(wish), wish.ignored)
-    except Refused as error:
-        if state is None:
-            raise
-        raise Refused(
-            f"{state.title} {state.status}: {state.error or state.hint}; taking it up again: {error.message}",
-            f"on the operator's host: `kfctl operation resume {state.id}`; or {error.hint}",
-        ) from error
+            return member, state
+    member = await enrol(wish.ticket, await _own_address(wish), wish.ignored)
     report.note(f"{name} is enrolled with {member.fleet_address}")
-    return member
+    return member, None
 
 
-async def is_joined(member: Member) -> bool:
-    """Whether the operation that made this host a member has ended well before."""
-    if not member.earlier:
-        return False
-    state = await own_state(member)
-    return state is not None and (state.status == "succeeded" or state.kind not in _JOINING)
+async def watch_own(member: Member, ignored: tuple[str, ...], timeout: float, report: Report) -> None:
+    """Follow the operation that changes this host, taken up again where it failed; raises what stopped it."""
+    resume = member.earlier
 
+    def states() -> AsyncIterator[OperationState]:
+        nonlocal resume
+        once, resume = resume, False
+        return own_states(member, once, ignored)
 
-async def watch_own(member: Member, timeout: float, report: Report) -> None:
-    """Follow the operation that changes this host; raises what stopped it."""
     beginning = "the coordinator to begin this host's operation (`kfctl init` runs, or another operation is first)"
-    demand(await follow(lambda: own_states(member), report, timeout, beginning))
+    demand(await follow(states, report, timeout, beginning))
 
 
 async def dry_join(wish: Wish) -> None:

@@ -13,16 +13,18 @@ import grpc
 import grpc.aio
 import yaml
 from kubefort import __version__, document, files, identity, paths
-from kubefort.errors import InvalidInput, KubefortError, Refused, Unavailable
+from kubefort.errors import InvalidInput, Refused, Unavailable
 from kubefort.identity import Identity
 from kubefort.model.operation import OperationState
 from kubefort.v1 import fleet_pb2 as wire
 from kubefort.v1.fleet_pb2_grpc import EnrolmentServiceStub, FleetServiceStub
+from kubefort.waiting import within
 
 from kfctl import thishost
 from kfctl.client import readable
 
 AGENT = "kubefort-agent.service"
+QUICK_S = 5.0
 _REQUEST_KEY = "request.key"
 
 
@@ -144,26 +146,35 @@ async def start_agent(member: Member) -> None:
     await thishost.start_service(AGENT, restart=not member.earlier)
 
 
-async def own_states(member: Member) -> AsyncGenerator[OperationState, None]:
-    """States of the operation that changes this host, until it ends."""
+async def own_states(
+    member: Member, resume: bool = False, ignored: tuple[str, ...] = ()
+) -> AsyncGenerator[OperationState, None]:
+    """States of the operation that changes this host, until it ends; `resume` takes a failed join up again first."""
+    request = wire.WatchOwnOperationRequest(resume=resume, ignored_checks=ignored)
     async with identity.channel(member.fleet_address, member.identity) as channel:
         try:
-            async for answer in FleetServiceStub(channel).WatchOwnOperation(wire.WatchOwnOperationRequest()):
+            async for answer in FleetServiceStub(channel).WatchOwnOperation(request):
                 yield document.decode(answer.operation, OperationState, "the coordinator's operation")
         except grpc.aio.AioRpcError as error:
             raise readable(error, member.fleet_address) from error
 
 
 async def own_state(member: Member) -> OperationState | None:
-    """The newest operation that changes this host; None where the coordinator knows no such operation or host."""
-    states = own_states(member)
+    """The newest operation that changes this host; None where there is none, as far as QUICK_S seconds tell.
+
+    Raises Refused where the coordinator does not know this host (any more).
+    """
+
+    async def first() -> OperationState | None:
+        states = own_states(member)
+        try:
+            return await states.__anext__()
+        except StopAsyncIteration:
+            return None
+        finally:
+            await states.aclose()
+
     try:
-        return await states.__anext__()
-    except StopAsyncIteration:
+        return await within(QUICK_S, first())
+    except TimeoutError:
         return None
-    except Unavailable:
-        raise
-    except KubefortError:
-        return None
-    finally:
-        await states.aclose()

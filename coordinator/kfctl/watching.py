@@ -24,10 +24,10 @@ async def watch_operation(config: Path, id: str | None, timeout: float, output: 
         await _to_the_end(client, id, timeout, output)
 
 
-async def resume_operation(config: Path, id: str, timeout: float, output: Output) -> None:
+async def resume_operation(config: Path, id: str, ignored: tuple[str, ...], timeout: float, output: Output) -> None:
     """Take up a failed operation and follow it."""
     async with connect(config) as client:
-        await _to_the_end(client, (await client.resume(id)).id, timeout, output)
+        await _to_the_end(client, (await client.resume(id, ignored)).id, timeout, output)
 
 
 async def perform(config: Path, kind: str, arguments: Document, timeout: float, output: Output) -> OperationState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import click
-from kfctl.options import config_of, output_option, run, timeout_option
+from kfctl.options import config_of, ignore_option, output_option, run, timeout_option
 from kfctl.progress import Output
 
 
@@ -70,11 +70,12 @@ def abort(context: click.Context, id: str) -> None:
 
 @command.command()
 @click.argument("id")
+@ignore_option
 @timeout_option("60m")
 @output_option
 @click.pass_context
-def resume(context: click.Context, id: str, timeout: float, output: Output) -> None:
+def resume(context: click.Context, id: str, ignored: tuple[str, ...], timeout: float, output: Output) -> None:
     """Take operation ID up again where it stopped, and follow it to its end."""
     from kfctl.watching import resume_operation
 
-    run(resume_operation(config_of(context), id, timeout, output))
+    run(resume_operation(config_of(context), id, ignored, timeout, output))

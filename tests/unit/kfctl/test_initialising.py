@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from kfctl import initialising, membership, operator, setup, thishost
+from kfctl import membership, operator, setup, thishost
 from kfctl.initialising import Wish, dry_init, init
 from kfctl.operator import Operator
+from kfctl.plans import wished_cluster
 from kubefort import document, paths
+from kubefort.clusterfile import ClusterFile
 from kubefort.errors import InvalidInput, KubefortError, Refused
 from kubefort.identity import Identity
 from kubefort.model.cluster import Cluster, VirtualIP
@@ -42,8 +43,8 @@ def wish(tmp_path: Path) -> Wish:
 
 
 @pytest.fixture
-def host(coordinator: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """This host is cp1 with a coordinator that runs already; yields what its set-up and services were told."""
+def host(coordinator: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """This host is cp1 with a coordinator that runs already; returns what its set-up and services were told."""
     did: list[str] = []
     fake = coordinator.fake
     fake.states = [bootstrap("running"), bootstrap("succeeded")]
@@ -69,7 +70,7 @@ def host(coordinator: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(thishost, "advertise_address", here)
     monkeypatch.setattr(thishost, "require_root", lambda _: None)
     monkeypatch.setattr(thishost, "hostname", lambda: "cp1")
-    yield did
+    return did
 
 
 def began(fake: FakeCoordinator) -> BootstrapArguments:
@@ -137,21 +138,23 @@ async def test_a_second_init_takes_up_what_stopped(
     assert fake.requests("StartOperation") == []
 
 
-async def test_a_second_init_with_the_same_wish_and_more_ignored_checks_begins_with_them(
-    host: list[str], fake: FakeCoordinator, wish: Wish
+@pytest.mark.parametrize("changes", [{}, {"kubernetes_version": "v1.36.2"}])
+async def test_a_second_init_with_the_same_wish_resumes_with_what_is_ignored_now(
+    host: list[str], fake: FakeCoordinator, wish: Wish, changes: dict[str, Any]
 ) -> None:
     fake.overview = overview("failed")
-    await init(Wish(**{**vars(wish), "ignored": ("NumCPU",)}), 30, "text")
-    assert began(fake).ignored_checks == ("NumCPU",)
+    await init(Wish(**{**vars(wish), "ignored": ("NumCPU",), **changes}), 30, "text")
+    (request,) = fake.requests("ResumeOperation")
+    assert (request.id, list(request.ignored_checks)) == ("bootstrap-1", ["NumCPU"])
 
 
-async def test_forgotten_options_do_not_change_an_unfinished_cluster(
-    host: list[str], fake: FakeCoordinator, wish: Wish
+async def test_a_second_init_with_another_wish_begins_with_that(
+    host: list[str], fake: FakeCoordinator, wish: Wish, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake.overview = overview("failed", Cluster("v1.36.2", vip=VirtualIP("10.0.0.100")))
-    with pytest.raises(InvalidInput, match="the unfinished cluster was begun with another vip"):
-        await init(Wish(**{**vars(wish), "ignored": ("NumCPU",)}), 30, "text")
-    assert fake.requests("StartOperation") == fake.requests("ResumeOperation") == []
+    await init(Wish(**{**vars(wish), "vip": "10.0.0.101"}), 30, "text")
+    assert began(fake).cluster.vip == VirtualIP("10.0.0.101")
+    assert "begun anew with another vip" in capsys.readouterr().out
 
 
 async def test_a_failed_bootstrap_tells_where_why_and_what_to_type(
@@ -229,7 +232,7 @@ async def test_dry_run_without_a_coordinator_says_what_would_be_done(
 
 
 async def test_the_newest_of_several_bundles_is_taken(fake: FakeCoordinator, wish: Wish) -> None:
-    file = initialising.ClusterFile(api_version="kubefort.dev/v1", kind="Cluster")
+    file = ClusterFile(api_version="kubefort.dev/v1", kind="Cluster")
     versions = ["v1.9.0", "v1.36.2", "v1.36.10", "v1.36.10-rc.1"]
-    cluster, _ = initialising.wished_cluster(wish, file, versions)
+    cluster, _ = wished_cluster(wish, file, versions)
     assert cluster.kubernetes_version == "v1.36.10"

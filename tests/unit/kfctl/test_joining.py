@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cryptography.x509 import load_pem_x509_csr
 from kfctl import joining, membership, thishost
 from kfctl.joining import Wish, join
 from kfctl.membership import Ticket
@@ -99,29 +100,28 @@ async def test_the_same_join_twice_enrols_once(
     assert "w1 is a member of the cluster already." in capsys.readouterr().out
 
 
-async def test_a_failed_join_is_taken_up_again_with_the_same_key(
+async def test_a_failed_join_is_taken_up_again_without_a_token(
     coordinator: Running, fake: FakeCoordinator, calls: list[tuple[str, bool]]
 ) -> None:
     fake.states = [operation("failed", error="disk full")]
     with pytest.raises(KubefortError, match="disk full"):
         await join(wish(coordinator), 30, "text")
-    key = Identity.load(paths.IDENTITY).key
     with pytest.raises(KubefortError, match="disk full"):
-        await join(wish(coordinator), 30, "text")
-    assert len(fake.requests("Enrol")) == 2
-    assert Identity.load(paths.IDENTITY).key == key
+        await join(wish(coordinator, ("Mem",)), 30, "text")
+    assert len(fake.requests("Enrol")) == 1
+    watched = [(each.resume, list(each.ignored_checks)) for each in fake.requests("WatchOwnOperation")]
+    assert watched == [(False, []), (False, []), (True, ["Mem"])]
 
 
-async def test_a_used_up_token_for_a_failed_join_tells_both(
+async def test_an_enrolment_whose_answer_was_lost_uses_its_key_again(
     coordinator: Running, fake: FakeCoordinator, calls: list[tuple[str, bool]]
 ) -> None:
-    fake.states = [operation("failed", error="disk full")]
-    with pytest.raises(KubefortError):
-        await join(wish(coordinator), 30, "text")
-    fake.failures["Enrol"] = Refused("this token is used up", "make a new one")
-    with pytest.raises(Refused, match=r"disk full.*this token is used up") as caught:
-        await join(wish(coordinator), 30, "text")
-    assert "kfctl operation resume op-1" in caught.value.hint
+    fake.failures["Enrol"] = Refused("busy")
+    for _ in range(2):
+        with pytest.raises(Refused, match="busy"):
+            await join(wish(coordinator), 30, "text")
+    first, second = (load_pem_x509_csr(each.certificate_request.encode()) for each in fake.requests("Enrol"))
+    assert first.public_key() == second.public_key()
 
 
 async def test_a_host_that_the_coordinator_forgot_enrols_again(
