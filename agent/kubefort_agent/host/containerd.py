@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from kubefort.errors import KubefortError
@@ -26,19 +27,18 @@ class Containerd:
 
     def __init__(self) -> None:
         self._images: dict[str, bool] | None = None
+        self._looking = asyncio.Lock()
 
     def forget(self) -> None:
         self._images = None
 
     async def images(self) -> dict[str, bool]:
         """Every image's reference → whether it is pinned."""
-        if self._images is None:
-            output = await _ctr("images", "ls", timeout=60)
-            rows = [line.split() for line in output.splitlines()[1:]]
-            self._images = {
-                row[0]: PINNED in line for row, line in zip(rows, output.splitlines()[1:], strict=True) if row
-            }
-        return self._images
+        async with self._looking:
+            if self._images is None:
+                lines = (await _ctr("images", "ls", timeout=60)).splitlines()[1:]
+                self._images = {line.split()[0]: PINNED in line for line in lines if line.split()}
+            return self._images
 
     async def load(self, file: Path, ref: str) -> None:
         """Import an archive, check that it brought `ref`, make it durable, and pin it against garbage collection."""

@@ -1,4 +1,5 @@
-"""Are the components of the host well? Looked at every second while one is not, every ten when all are."""
+"""Are the components of the host well? Looked at again and again: soon while one is not, every ten seconds when all
+are."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Protocol
 
 from kubefort.errors import KubefortError
 from kubefort.model.spec import NodeSpec
-from kubefort.waiting import within
+from kubefort.waiting import backoff, within
 
 from kubefort_agent.host import vip
 from kubefort_agent.reconcile.converge import Outcome
@@ -17,7 +18,6 @@ from kubefort_agent.reconcile.probes import Probe, Prober
 from kubefort_agent.reconcile.report import Report
 
 WELL = 10.0
-UNWELL = 1.0
 
 
 class HasProbes(Protocol):
@@ -45,11 +45,14 @@ class Health:
 
     async def run(self) -> None:
         """For ever."""
+        pauses = backoff(0.5, 5.0, 1.1)
         while True:
+            if self._wake.is_set():
+                pauses = backoff(0.5, 5.0, 1.1)
             self._wake.clear()
             well = await self._look()
             with contextlib.suppress(TimeoutError):
-                await within(WELL if well else UNWELL, self._wake.wait())
+                await within(WELL if well else next(pauses), self._wake.wait())
 
     async def _look(self) -> bool:
         spec = self._spec
