@@ -14,7 +14,7 @@ from kubefort.errors import InvalidInput, KubefortError, Refused
 from kubefort.kubeadm.versions import parse
 from kubefort.model.spec import Artifact
 
-CHUNK = 1 << 20
+CHUNK = 256 << 10
 
 
 class BundleArtifact(Document, frozen=True):

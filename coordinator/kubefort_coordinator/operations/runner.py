@@ -14,6 +14,7 @@ from kubefort.errors import InvalidInput, KubefortError, Refused, Unavailable
 from kubefort.model.operation import OperationState, PhaseState
 from kubefort.waiting import within
 
+from kubefort_coordinator import memory
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.operations import Kind, arguments_of, interruption
 from kubefort_coordinator.phases import Done, Outcome, Phase, Wait
@@ -159,6 +160,7 @@ class Runner:
                 self._waiting.pop(id, None)
                 with contextlib.suppress(asyncio.CancelledError):
                     task.result()
+                memory.trim()
 
     def _ahead(self, record: OperationRecord) -> OperationState | None:
         """The operation that must end before this one may begin."""

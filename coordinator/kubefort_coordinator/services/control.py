@@ -16,6 +16,7 @@ from kubefort.model.operation import HostOverview, Overview
 from kubefort.v1 import control_pb2 as wire
 from kubefort.v1.control_pb2_grpc import ControlServiceServicer
 
+from kubefort_coordinator import memory
 from kubefort_coordinator.bundles import total_size
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.operations import Kind
@@ -137,6 +138,7 @@ class Control(ControlServiceServicer):
 
     async def AddBundle(self, request: wire.AddBundleRequest, context: Any) -> wire.AddBundleResponse:
         manifest = await asyncio.to_thread(self._coordinator.bundles.add, Path(request.folder))
+        memory.trim()
         self._coordinator.publish()
         return wire.AddBundleResponse(kubernetes_version=manifest.kubernetes_version)
 
