@@ -118,7 +118,8 @@ class VipFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     `extra_addresses` and `routes` just follow. `source` is this host's own address on `interface`; `peers` empty means
     multicast. `priority` 1..254: high and close (254, 253, ...) makes planned moves fast. `lifetime_s`: how long the
     kernel keeps the address when the process stops renewing it (0: 1 s, or 2 s when adverts are a second apart).
-    `hold_s`: how long the former holder of a planned move does not take the address back.
+    `hold_s`: how long the former holder of a planned move does not take the address back. `drain_s`: how long it still
+    serves the connections it has, which the new holder forwards to it (needs `nft` there; 0: they end at the move).
     """
 
     interface: str
@@ -136,6 +137,7 @@ class VipFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     announce: VipAnnounce = VipAnnounce()
     lifetime_s: int = 0
     hold_s: float = 60.0
+    drain_s: int = 30
     extra_addresses: tuple[str, ...] = ()
     routes: tuple[VipRoute, ...] = ()
 
@@ -155,6 +157,7 @@ class VipFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         _need(0 <= self.preempt_delay_s <= 3600, "preempt_delay_s is not within 0..3600")
         _need(0 <= self.lifetime_s <= 60, "lifetime_s is not within 0..60")
         _need(0 <= self.hold_s <= 86_400, "hold_s is not within 0..86400")
+        _need(0 <= self.drain_s <= 3600, "drain_s is not within 0..3600")
         if self.version == 2:
             _need(families == {4}, "VRRP version 2 knows IPv4 only")
             _need(self.interval_ms % 1000 == 0 and 1000 <= self.interval_ms <= 255_000, "version 2 needs whole seconds")
@@ -216,6 +219,7 @@ class VipStatus(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     health: HealthStatus
     strangers: tuple[str, ...] = ()
     checksum: Literal["", "with-pseudo-header", "without-pseudo-header"] = ""
+    draining: Literal["", "serving", "forwarding"] = ""
     late_timers: int = 0
     worst_late_ms: float = 0.0
     real_time: bool = False

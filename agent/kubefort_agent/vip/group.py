@@ -12,6 +12,8 @@ from kubefort_agent.vip.codec import Advert, CodecError
 from kubefort_agent.vip.sockets import Packet
 
 _MOST_ROUTERS = 64
+# With priority 0 the interval says nothing to other implementations; ours is longer by this when it is an offer.
+OFFER_MS = 10
 
 
 class Router(msgspec.Struct):
@@ -19,17 +21,18 @@ class Router(msgspec.Struct):
 
     heard: float
     priority: int
-    interval: float
+    interval_ms: int
     adverts: int = 0
     clock_offset: float | None = None
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """A valid advert of our group; `interval` in seconds."""
+    """A valid advert of our group; `interval` in seconds, `offer` as in machine.Send."""
 
     source: bytes
     priority: int
     interval: float
+    offer: bool
 
 
 class Group:
@@ -55,10 +58,11 @@ class Group:
         window = max(3 * config.interval_ms / 1000, 5.0) if config.auth.freshness == "time" else None
         self.verifier.mode, self.verifier.keys, self.verifier.window_s = config.auth.mode, self.keys, window
 
-    def advert(self, priority: int) -> tuple[Advert, bytes]:
+    def advert(self, priority: int, offer: bool = False) -> tuple[Advert, bytes]:
         """Our next advert and its trailer (empty when adverts are sent without)."""
         config = self.config
-        advert = Advert(config.version, config.vrid, priority, config.interval_ms, self.addresses)
+        interval = config.interval_ms + (OFFER_MS if offer else 0)
+        advert = Advert(config.version, config.vrid, priority, interval, self.addresses)
         key_id = config.auth.send_key_id
         if config.auth.mode not in ("permissive", "enforce") or key_id is None:
             return advert, b""
@@ -80,8 +84,9 @@ class Group:
         self.received += 1
         if advert.version == 3 and not packet.sum_checked:
             self.pseudo_header = decoded.pseudo_header
-        self._note(packet.source, advert, offset, now)
-        return Heard(packet.source, advert.priority, advert.interval_ms / 1000)
+        router = self._note(packet.source, advert, offset, now)
+        offer = advert.version == 3 and not advert.priority and advert.interval_ms == router.interval_ms + OFFER_MS
+        return Heard(packet.source, advert.priority, router.interval_ms / 1000, offer)
 
     def _check(self, packet: Packet) -> tuple[codec.Decoded, float | None]:
         if len(packet.payload) > 1 and packet.payload[1] != self.config.vrid:
@@ -107,24 +112,28 @@ class Group:
             raise CodecError("addresses", f"our VRID {advert.vrid} with other addresses: {theirs}")
         return decoded, self.verifier.check(decoded, packet.source, time.time())
 
-    def _note(self, source: bytes, advert: Advert, offset: float | None, now: float) -> None:
+    def _note(self, source: bytes, advert: Advert, offset: float | None, now: float) -> Router:
         router = self.routers.get(source)
-        interval = advert.interval_ms / 1000
         if router is None:
             if len(self.routers) >= _MOST_ROUTERS:
                 del self.routers[min(self.routers, key=lambda address: self.routers[address].heard)]
-            router = self.routers[source] = Router(now, advert.priority, interval)
-        elif router.priority and now - router.heard < 60 * interval:
-            self.lost += max(0, round((now - router.heard) / router.interval) - 1)
-        router.heard, router.priority, router.interval, router.clock_offset = now, advert.priority, interval, offset
+            router = self.routers[source] = Router(now, advert.priority, advert.interval_ms)
+        elif router.priority and advert.priority:
+            missed = round((now - router.heard) * 1000 / router.interval_ms) - 1
+            # A longer silence is no loss: somebody else was Active meanwhile.
+            self.lost += missed if 0 < missed < 50 else 0
+        if advert.priority:
+            router.interval_ms = advert.interval_ms
+        router.heard, router.priority, router.clock_offset = now, advert.priority, offset
         router.adverts += 1
+        return router
 
     def peers_heard(self, now: float) -> tuple[PeerHeard, ...]:
         return tuple(
             PeerHeard(
                 address=codec.text(address),
                 priority=router.priority,
-                interval_ms=round(router.interval * 1000),
+                interval_ms=router.interval_ms,
                 ago_s=round(now - router.heard, 3),
                 adverts=router.adverts,
                 clock_offset_s=None if router.clock_offset is None else round(router.clock_offset, 3),

@@ -16,9 +16,10 @@ from kubefort.errors import KubefortError, Unavailable
 from kubefort.vipfile import HealthStatus, VipFile, VipReply, VipRequest, VipStatus
 
 from kubefort_agent.vip import codec, realtime
+from kubefort_agent.vip.drain import Drain
 from kubefort_agent.vip.group import Group
 from kubefort_agent.vip.health import Probe, Verdict
-from kubefort_agent.vip.machine import Action, Announce, Claim, Machine, Release, Send, Settings, State
+from kubefort_agent.vip.machine import Action, Announce, Claim, Machine, Prepare, Release, Send, Settings, State
 from kubefort_agent.vip.memory import Memory
 from kubefort_agent.vip.netlink import AddressGone, Kernel, LinkEvent
 from kubefort_agent.vip.ownership import Ownership
@@ -61,6 +62,7 @@ class Loop:
         self._machine = Machine(settings(self._config), healthy=self._config.health is None)
         self._wire: Wire | None = None
         self._ownership: Ownership | None = None
+        self._drain = Drain(self._kernel, self._config)
         self._link_index = 0
         self._verdict: Verdict | None = None
         self._probe: Probe | None = None
@@ -92,6 +94,7 @@ class Loop:
         for warning in self._refused:
             log(4, warning)
         self._memory.save(monotonic(), self._group.sequence, self._group.verifier)
+        self._drain.clean()
         realtime.notify("READY=1")
         try:
             while not (self._machine.stopping and self._machine.state is State.INITIALIZE):
@@ -108,6 +111,9 @@ class Loop:
             self._on_signals(now)
         if self._wire is not None and self._wire.fileno() in ready:
             self._read_wire(now)
+        if self._drain.fileno() in ready:
+            self._drain.finish()
+            self._do(now, self._machine.prepared(now))
         self._on_machine_timer(now)
         if self._kernel.fileno() in ready:
             self._on_kernel_events(now)
@@ -120,12 +126,15 @@ class Loop:
         writes: list[int] = []
         if self._wire is not None:
             reads.append(self._wire.fileno())
+        if self._drain.fileno() >= 0:
+            reads.append(self._drain.fileno())
         if self._probe is not None and self._probe.fileno() >= 0:
             (writes if self._probe.wants_write else reads).append(self._probe.fileno())
         times = [
             self._machine.deadline,
             self._ownership.deadline if self._ownership else None,
             self._probe.deadline if self._probe else None,
+            self._drain.deadline,
             self._retry_at,
             self._look_at,
             self._memory.deadline,
@@ -149,7 +158,7 @@ class Loop:
         for packet in self._wire.receive(_PACKETS_A_TURN):
             heard = self._group.receive(packet, now)
             if heard is not None:
-                self._do(now, self._machine.advert(now, heard.source, heard.priority, heard.interval))
+                self._do(now, self._machine.advert(now, heard.source, heard.priority, heard.interval, heard.offer))
             if self._wire is None:
                 return
 
@@ -182,6 +191,7 @@ class Loop:
                 self._ownership.timer(now)
             except Unavailable as error:
                 self._give_up(now, error.message)
+        self._drain.timer(now)
         if self._retry_at is not None and now >= self._retry_at:
             self._enter_group(now)
         if now >= self._look_at:
@@ -236,8 +246,13 @@ class Loop:
                 self._send(action)
             elif self._ownership is None:
                 continue
+            elif isinstance(action, Prepare):
+                if not self._drain.prepare(now, self._config.interface, action.source):
+                    self._do(now, self._machine.prepared(now))
+                    return
             elif isinstance(action, Claim):
                 try:
+                    self._drain.stop_serving()
                     self._ownership.claim(now)
                 except Unavailable as error:
                     self._give_up(now, f"the address cannot be put on: {error.message}")
@@ -245,6 +260,10 @@ class Loop:
             elif isinstance(action, Announce):
                 self._ownership.announce(now)
             elif isinstance(action, Release):
+                if action.drain:
+                    self._drain.serve(now, self._config.interface)
+                else:
+                    self._drain.stop_forwarding()
                 self._ownership.release()
         sentence = f"{self._machine.state.value}: {self._machine.reason}"
         if not before.endswith(sentence):
@@ -258,7 +277,7 @@ class Loop:
     def _send(self, action: Send) -> None:
         if self._wire is None:
             return
-        advert, trailer = self._group.advert(action.priority)
+        advert, trailer = self._group.advert(action.priority, action.offer)
         if trailer:
             self._memory.note(self._group.sequence)
         everybody = sorted(self._group.peers) or [self._wire.group]
@@ -286,6 +305,8 @@ class Loop:
             self._do(now, self._machine.link_down("settings changed: leaving the group to enter it anew"))
             self._leave("settings changed")
             self._retry_at = now
+            self._drain.clean()
+            self._drain = Drain(self._kernel, config)
         self._group.configure(config)
         self._do(now, self._machine.reconfigure(now, settings(config)))
         if config.health != old.health:
@@ -378,10 +399,11 @@ class Loop:
             health=self._verdict.status() if self._verdict else HealthStatus(healthy=True, reason="not checked"),
             strangers=tuple(f"{codec.text(address)}: {what}" for address, what in group.strangers.items()),
             checksum=form,  # type: ignore[arg-type]
+            draining=self._drain.state(now),  # type: ignore[arg-type]
             late_timers=machine.late_timers,
             worst_late_ms=round(self._worst_late * 1000, 3),
             real_time=not self._refused,
-            warnings=(*self._refused, *self._warnings),
+            warnings=tuple(one for one in (*self._refused, *self._warnings, self._drain.warning) if one),
             events=tuple(self._events),
         )
 
@@ -407,4 +429,5 @@ def settings(config: VipFile) -> Settings:
         preempt=config.preempt,
         preempt_delay=config.preempt_delay_s,
         hold=config.hold_s,
+        drain=config.drain_s > 0,
     )

@@ -21,6 +21,8 @@ HEALTH_GAP = HEALTH_PENALTY // 2
 TAKE_PRIORITY = 255
 UNHEARD_ADVERTS = 8
 UNHEARD_HOLD = 30.0
+OFFER_FOR = 1.0
+PREPARE_FOR = 0.3
 
 
 class State(Enum):
@@ -30,10 +32,20 @@ class State(Enum):
 
 
 class Send(msgspec.Struct, frozen=True):
-    """Send an advert with this priority to all, or (`to`, packed address) to one router."""
+    """Send an advert with this priority to all, or (`to`, packed address) to one router.
+
+    `offer`, with priority 0: the sender stays until the successor is heard, so there is time to prepare.
+    """
 
     priority: int
     to: bytes | None = None
+    offer: bool = False
+
+
+class Prepare(msgspec.Struct, frozen=True):
+    """About to take over from this living Active: get ready to forward to it what it has, then call `prepared`."""
+
+    source: bytes
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -41,18 +53,21 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Release(msgspec.Struct, frozen=True):
-    """Take the address off."""
+    """Take the address off; `drain`: another router has it, go on serving the connections there are."""
+
+    drain: bool = False
 
 
 class Announce(msgspec.Struct, frozen=True):
     """Announce the address again: somebody else has claimed it meanwhile."""
 
 
-Action = Send | Claim | Release | Announce
+Action = Send | Prepare | Claim | Release | Announce
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """`source` is packed; `interval` the advertisement interval in seconds; `hold` seconds without preempting."""
+    """`source` is packed; `interval` the advertisement interval in seconds; `hold` seconds without preempting;
+    `drain`: a take-over from a living Active waits for `prepared`."""
 
     priority: int
     source: bytes
@@ -61,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True):
     preempt: bool = False
     preempt_delay: float = 0.0
     hold: float = 60.0
+    drain: bool = False
 
 
 class Machine:
@@ -77,6 +93,9 @@ class Machine:
         self.active_interval = settings.interval
         self.handing_over = False
         self.stopping = False
+        self._offer_until = 0.0
+        self._preparing: tuple[bytes, str] | None = None
+        self._living: tuple[bytes, float] | None = None
         self._preempt_from = 0.0
         self._hold_until = 0.0
         self._unheard_until = 0.0
@@ -131,7 +150,13 @@ class Machine:
         self._take_until = now + hold
         if self.state is State.ACTIVE:
             return self._advertise(now)
-        return self._activate(now, "told to take over")
+        return self._take_over(now, "told to take over")
+
+    def prepared(self, now: float) -> list[Action]:
+        """What Prepare asked for is done, or cannot be."""
+        if self.state is not State.BACKUP or self._preparing is None:
+            return []
+        return self._activate(now, self._preparing[1])
 
     def release(self, now: float, hold: float) -> list[Action]:
         """Give the address up at once, and do not preempt for `hold` seconds."""
@@ -155,14 +180,14 @@ class Machine:
         self.healthy = healthy
         return self._advertise(now) if self.state is State.ACTIVE and not self.handing_over else []
 
-    def advert(self, now: float, source: bytes, priority: int, interval: float) -> list[Action]:
-        """A valid advert of our group was heard; `interval` is the one it announces, in seconds."""
+    def advert(self, now: float, source: bytes, priority: int, interval: float, offer: bool = False) -> list[Action]:
+        """A valid advert of our group was heard; `interval` is the one it announces, in seconds; `offer` as in Send."""
         given_up = self.timer(now) if self._is_too_late(now) else []
-        return given_up + self._advert(now, source, priority, interval)
+        return given_up + self._advert(now, source, priority, interval, offer)
 
-    def _advert(self, now: float, source: bytes, priority: int, interval: float) -> list[Action]:
+    def _advert(self, now: float, source: bytes, priority: int, interval: float, offer: bool) -> list[Action]:
         if self.state is State.BACKUP:
-            return self._advert_in_backup(now, priority, interval)
+            return self._advert_in_backup(now, source, priority, interval, offer)
         if self.state is State.ACTIVE:
             return self._advert_in_active(now, source, priority, interval)
         return []
@@ -174,23 +199,31 @@ class Machine:
         if self.state is State.BACKUP:
             if late > self.down_interval(now):
                 self.late_timers += 1
+                self._preparing = None
                 self.deadline = now + self.down_interval(now)
                 return []
-            return self._activate(now, f"no Active heard for {self.down_interval(now) * 1000:.0f} ms")
-        if self.stopping:
-            return self.link_down("stopped, no successor heard")
+            if self._preparing is not None:
+                return self._activate(now, self._preparing[1])
+            return self._take_over(now, f"no Active heard for {self.down_interval(now) * 1000:.0f} ms")
         if self._is_too_late(now):
             self.late_timers += 1
             return self._back_up(now, f"own timer {late * 1000:.0f} ms late: gave up to look first")
-        if self.handing_over:
-            self.handing_over = False
+        if self.handing_over and now >= self._offer_until:
+            if self.stopping:
+                return [Send(0), *self.link_down("stopped, no successor heard")]
             self._become(State.ACTIVE, "nobody took over: still Active")
         return self._advertise(now, paced=True)
 
-    def _advert_in_backup(self, now: float, priority: int, interval: float) -> list[Action]:
+    def _advert_in_backup(self, now: float, source: bytes, priority: int, interval: float, offer: bool) -> list[Action]:
+        if self._preparing is not None and source == self._preparing[0]:
+            return []
+        self._preparing = None
         if priority == 0:
+            self._living = (source, now + OFFER_FOR) if offer else None
             self.deadline = now + self.skew(now)
-        elif priority >= self.priority(now) or not self._preempts(now, priority):
+            return []
+        self._living = (source, now + 2 * interval)
+        if priority >= self.priority(now) or not self._preempts(now, priority):
             self.active_interval = interval
             self.deadline = now + self.down_interval(now)
         return []
@@ -204,10 +237,11 @@ class Machine:
             self._hold_until = now + self.settings.hold
             self._take_until = 0.0
             if self.stopping:
-                return self.link_down("stopped, handed over")
-            return self._back_up(now, "handed over", interval)
+                self.link_down("stopped, handed over")
+                return [Release(drain=True)]
+            return self._back_up(now, "handed over", interval, drain=True)
         if higher:
-            return self._back_up(now, f"priority {priority} heard, ours is {own}", interval)
+            return self._back_up(now, f"priority {priority} heard, ours is {own}", interval, drain=True)
         if self._ignored_by_rival(now):
             self._unheard_until = now + UNHEARD_HOLD
             return self._back_up(now, f"a rival of priority {priority} does not hear us (ours is {own})", interval)
@@ -238,6 +272,15 @@ class Machine:
         self._rival_adverts += 1
         return self._rival_adverts >= UNHEARD_ADVERTS and now - self._rival_since >= window / 4
 
+    def _take_over(self, now: float, reason: str) -> list[Action]:
+        """Become Active; where another Active lives, not before its connections can be forwarded to it."""
+        if not self.settings.drain or self._living is None or now > self._living[1]:
+            return self._activate(now, reason)
+        source = self._living[0]
+        self._preparing = (source, reason)
+        self.deadline = now + PREPARE_FOR
+        return [Prepare(source)]
+
     def _activate(self, now: float, reason: str) -> list[Action]:
         self._become(State.ACTIVE, reason)
         self.active_interval = self.settings.interval
@@ -245,19 +288,21 @@ class Machine:
         # Claimed before it is said, so that a holder who hands over lets go of an address that is answered for already.
         return [Claim(), *self._advertise(now)]
 
-    def _back_up(self, now: float, reason: str, interval: float | None = None) -> list[Action]:
+    def _back_up(self, now: float, reason: str, interval: float | None = None, drain: bool = False) -> list[Action]:
         self._become(State.BACKUP, reason)
         self.active_interval = interval or self.settings.interval
         self.deadline = now + self.down_interval(now)
-        return [Release()]
+        return [Release(drain)]
 
     def _hand_over(self, now: float, to: bytes | None) -> list[Action]:
+        """Say 0, and stay until a successor is heard. Who does not know offers just waits its skew time."""
         self.handing_over = True
         self._take_until = 0.0
-        # The successor waits its skew time, which is less than an interval (version 2: a second).
+        offer = self.settings.drain and self.settings.version == 3
         unit = self.settings.interval if self.settings.version == 3 else 1.0
-        self.deadline = now + unit + 0.05
-        return [Send(0, to)]
+        self._offer_until = now + (OFFER_FOR if offer else unit + 0.05)
+        self.deadline = now + self.settings.interval if offer else self._offer_until
+        return [Send(0, to, offer)]
 
     def _advertise(self, now: float, paced: bool = False) -> list[Action]:
         interval = self.settings.interval
@@ -271,3 +316,4 @@ class Machine:
             self.transitions += 1
         self.state, self.reason = state, reason
         self.handing_over = False
+        self._preparing = self._living = None

@@ -60,6 +60,7 @@ def cleanup(path: Path) -> None:
     link = kernel.link(config.interface)
     if link is not None and drop(kernel, link.index, config):
         log(6, f"{', '.join(config.addresses)} taken off {config.interface}")
+    # What still drains on the loopback interface ends by its lifetime.
     kernel.close()
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from kubefort_agent.vip.machine import Announce, Claim, Machine, Release, Send, Settings, State
+from kubefort_agent.vip.machine import Announce, Claim, Machine, Prepare, Release, Send, Settings, State
 
 A, B, C = b"\x0a\0\0\x01", b"\x0a\0\0\x02", b"\x0a\0\0\x03"
 I = 0.1  # noqa: E741 - the advertisement interval
@@ -98,7 +98,7 @@ def test_active_yields_to_a_higher_priority_or_address(heard: int, source: bytes
     one = active(253, A)
     actions = one.advert(0.35, source, heard, I)
     assert (one.state is State.BACKUP) == yields
-    assert (Release() in actions) == yields
+    assert (Release(drain=True) in actions) == yields
 
 
 def test_active_keeps_against_an_equal_priority_with_a_lower_address() -> None:
@@ -149,14 +149,14 @@ def test_a_sick_active_stays_until_somebody_healthy_takes_over() -> None:
     one = active(254)
     assert one.health(1.0, False) == [Send(154)]
     assert one.state is State.ACTIVE
-    assert one.advert(1.05, B, 253, I) == [Release()]
+    assert one.advert(1.05, B, 253, I) == [Release(drain=True)]
 
 
 def test_move_keeps_the_address_until_the_successor_is_heard() -> None:
     one = active(254, preempt=True)
     assert one.move(1.0, B) == [Send(0, B)]
     assert one.state is State.ACTIVE
-    assert one.advert(1.002, B, 253, I) == [Release()]
+    assert one.advert(1.002, B, 253, I) == [Release(drain=True)]
     assert one.reason == "handed over"
     before = one.deadline
     one.advert(1.1, B, 253, I)  # and it does not preempt the successor at once
@@ -175,14 +175,14 @@ def test_move_without_successor_goes_on() -> None:
 def test_shutdown_of_an_active_waits_for_the_successor() -> None:
     one = active(254)
     assert one.shutdown(1.0) == [Send(0)]
-    assert one.advert(1.002, B, 253, I) == [Release()]
+    assert one.advert(1.002, B, 253, I) == [Release(drain=True)]
     assert one.state is State.INITIALIZE
 
 
 def test_shutdown_ends_without_a_successor() -> None:
     one = active(254)
     one.shutdown(1.0)
-    assert one.timer(60.0) == [Release()]
+    assert one.timer(60.0) == [Send(0), Release()]
     assert one.state is State.INITIALIZE
 
 
@@ -211,3 +211,65 @@ def test_link_down_leaves_and_releases() -> None:
     assert one.link_down("eth0 is down") == [Release()]
     assert (one.state, one.deadline, one.reason) == (State.INITIALIZE, None, "eth0 is down")
     assert one.advert(1.0, B, 1, I) == []
+
+
+def offered(one: Machine, now: float, source: bytes = B) -> None:
+    one.advert(now, source, 0, I, offer=True)
+    assert one.deadline is not None
+
+
+def test_an_offer_lets_the_sender_go_on_until_the_successor_is_heard() -> None:
+    one = active(254, drain=True)
+    assert one.move(1.0, B) == [Send(0, B, offer=True)]
+    assert one.timer(1.1) == [Send(254)]  # for those that were not asked
+    assert one.handing_over
+    assert one.advert(1.15, B, 253, I) == [Release(drain=True)]
+
+
+def test_an_offer_that_nobody_takes_ends() -> None:
+    one = active(254, drain=True)
+    one.move(1.0, None)
+    for step in range(1, 12):
+        one.timer(1.0 + step * I)
+    assert not one.handing_over
+    assert one.state is State.ACTIVE
+    assert "nobody took over" in one.reason
+
+
+def test_a_backup_prepares_before_it_takes_an_offer() -> None:
+    one = machine(253, A, drain=True)
+    one.startup(0.0)
+    offered(one, 0.2)
+    assert one.timer(0.2 + I) == [Prepare(B)]
+    assert one.advert(0.31, B, 254, I) == []  # still Active till it hears us
+    assert one.prepared(0.32) == [Claim(), Send(253)]
+
+
+def test_preparation_does_not_last_for_ever() -> None:
+    one = machine(253, A, drain=True)
+    one.startup(0.0)
+    offered(one, 0.2)
+    one.timer(0.25)
+    assert one.timer(0.6) == [Claim(), Send(253)]
+
+
+def test_another_successor_ends_the_preparation() -> None:
+    one = machine(252, A, drain=True)
+    one.startup(0.0)
+    offered(one, 0.2)
+    one.timer(0.25)
+    one.advert(0.26, C, 253, I)
+    assert one.prepared(0.27) == []
+    assert one.state is State.BACKUP
+
+
+def test_a_sick_living_active_is_taken_over_from_with_preparation_and_a_dead_one_without() -> None:
+    one = machine(253, A, drain=True)
+    one.startup(0.0)
+    for step in range(1, 4):
+        assert one.advert(step * I, B, 154, I) == []
+    assert one.timer(0.32) == [Prepare(B)]
+    other = machine(253, A, drain=True)
+    other.startup(0.0)
+    other.advert(0.05, B, 154, I)
+    assert other.timer(0.32) == [Claim(), Send(253)]

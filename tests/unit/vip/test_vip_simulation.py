@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass, field
 
 import pytest
-from kubefort_agent.vip.machine import Action, Machine, Send, Settings, State
+from kubefort_agent.vip.machine import Action, Machine, Prepare, Send, Settings, State
 
 INTERVAL = 0.1
 # With a third of the packets lost, so many adverts in a row all get lost less than once in a billion.
@@ -24,7 +24,7 @@ class Host:
     machine: Machine
     alive: bool = True
     frozen: bool = False
-    queue: list[tuple[bytes, int]] = field(default_factory=list)
+    queue: list[tuple[bytes, Send]] = field(default_factory=list)
 
 
 class World:
@@ -33,32 +33,35 @@ class World:
         self.now = 0.0
         self.steps = 0
         self.order = itertools.count()
-        self.events: list[tuple[float, int, bytes, bytes, int]] = []
+        self.events: list[tuple[float, int, bytes, bytes, Send]] = []
         self.loss = self.delay = self.twice = 0.0
         self.cut: set[tuple[bytes, bytes]] = set()
         self.hosts: dict[bytes, Host] = {}
         self.together: dict[tuple[bytes, bytes], float] = {}
         self.nobody = False
         self.longest_together = 0.0
-        self.preempt = self.random.random() < 0.5
+        self.preempt, self.drain = self.random.random() < 0.5, self.random.random() < 0.5
+        self.hold = self.random.choice((0.0, 5.0))
         for number in range(self.random.randint(2, 5)):
             self.boot(bytes((10, 0, 0, number + 1)))
 
     def boot(self, address: bytes) -> None:
         priority = 254 - (address[-1] - 1) * self.random.choice((0, 1))
-        settings = Settings(priority, address, INTERVAL, preempt=self.preempt, hold=self.random.choice((0.0, 5.0)))
+        settings = Settings(priority, address, INTERVAL, preempt=self.preempt, hold=self.hold, drain=self.drain)
         self.hosts[address] = Host(Machine(settings, healthy=self.random.random() < 0.7))
         self.hosts[address].machine.startup(self.now)
 
     def perform(self, source: bytes, actions: list[Action]) -> None:
         for action in actions:
+            if isinstance(action, Prepare):
+                heapq.heappush(self.events, (self.now + 0.01, next(self.order), source, b"", Send(0)))
             if not isinstance(action, Send):
                 continue
             for target in self.hosts if action.to is None else [action.to]:
                 lost = target == source or (source, target) in self.cut or self.random.random() < self.loss
                 for _ in range(0 if lost else 1 + (self.random.random() < self.twice)):
                     at = self.now + 0.0002 + self.random.random() * self.delay
-                    heapq.heappush(self.events, (at, next(self.order), target, source, action.priority))
+                    heapq.heappush(self.events, (at, next(self.order), target, source, action))
 
     def step(self) -> None:
         """The next packet or timer, whichever is first."""
@@ -66,19 +69,25 @@ class World:
         timer = min(((at, a) for at, a in running if at is not None), default=(float("inf"), b""))
         self.steps += 1
         if self.events and self.events[0][0] <= timer[0]:
-            at, _, target, source, priority = heapq.heappop(self.events)
+            at, _, target, source, sent = heapq.heappop(self.events)
             self.now = max(self.now, at)
             host = self.hosts[target]
             if host.frozen:
-                host.queue.append((source, priority))
+                host.queue.append((source, sent))
             elif host.alive:
-                self.perform(target, host.machine.advert(self.now, source, priority, INTERVAL))
+                self.perform(target, self.deliver(host.machine, source, sent))
         elif timer[1]:
             self.now = max(self.now, timer[0])
             self.perform(timer[1], self.hosts[timer[1]].machine.timer(self.now))
         else:
             self.now += INTERVAL
         self.watch()
+
+    def deliver(self, machine: Machine, source: bytes, sent: Send) -> list[Action]:
+        """An advert, or (no source) the news that a preparation has ended."""
+        if not source:
+            return machine.prepared(self.now)
+        return machine.advert(self.now, source, sent.priority, INTERVAL, sent.offer)
 
     def actives(self) -> list[bytes]:
         return [a for a, h in self.hosts.items() if h.alive and not h.frozen and h.machine.state is State.ACTIVE]
@@ -95,8 +104,8 @@ class World:
 
     def thaw(self, host: Host, address: bytes) -> None:
         host.frozen = False
-        for source, priority in host.queue:
-            self.perform(address, host.machine.advert(self.now, source, priority, INTERVAL))
+        for source, sent in host.queue:
+            self.perform(address, self.deliver(host.machine, source, sent))
         host.queue.clear()
         self.perform(address, host.machine.timer(self.now))
 
