@@ -12,7 +12,7 @@ from tests.lab import CommandError, Host, HostOff, Lab
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     with Lab("selftest") as lab:
-        lab.create_all({"one": "trixie", "two": "trixie"})
+        lab.create_all({"one": "trixie", "two": "bookworm"})
         yield lab
 
 
@@ -48,17 +48,19 @@ def test_commands_run_inside_and_fail_with_their_output(one: Host) -> None:
         one.run("sleep", "30", timeout=0.3)
 
 
-def test_containerd_and_docker_run_containers(one: Host) -> None:
-    one.run("mkdir", "-p", "/var/tmp/root/bin")
-    one.run("cp", "/bin/busybox", "/var/tmp/root/bin/")
-    said = one.run("ctr", "run", "--rm", "--rootfs", "/var/tmp/root", "lab-ctr", "/bin/busybox", "echo", "from ctr")
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_containerd_and_docker_run_containers(lab: Lab, name: str) -> None:
+    host = lab.host(name)
+    host.run("mkdir", "-p", "/var/tmp/root/bin")
+    host.run("cp", "/bin/busybox", "/var/tmp/root/bin/")
+    said = host.run("ctr", "run", "--rm", "--rootfs", "/var/tmp/root", "lab-ctr", "/bin/busybox", "echo", "from ctr")
     assert said == "from ctr\n"
-    one.run("systemctl", "start", "docker", timeout=90)
-    one.run("sh", "-c", "tar -C /var/tmp/root -c . | docker import - tiny")
+    host.run("systemctl", "start", "docker", timeout=90)
+    host.run("sh", "-c", "tar -C /var/tmp/root -c . | docker import - tiny")
     # A negative score needs a capability that this machine may lack: the host's runc sees to it.
-    said = one.run("docker", "run", "--rm", "--oom-score-adj=-500", "tiny", "/bin/busybox", "echo", "from docker")
+    said = host.run("docker", "run", "--rm", "--oom-score-adj=-500", "tiny", "/bin/busybox", "echo", "from docker")
     assert said == "from docker\n"
-    one.run("systemctl", "stop", "docker", "docker.socket")
+    host.run("systemctl", "stop", "docker", "docker.socket")
 
 
 def test_a_power_cut_loses_what_was_not_synced_and_only_that(lab: Lab, one: Host, two: Host) -> None:

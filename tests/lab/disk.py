@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab.paths import cache, locked
-from tests.lab.shell import CommandError, LabError, run, run_coded, step, until
+from tests.lab.shell import CommandError, LabError, run, run_coded, say, step, until
 
 FOLDERS = ("etc", "var", "opt", "usr/local")
 """What of a host is on its disk; the rest (/usr, /root) is the container's and survives a power cut."""
@@ -58,18 +58,29 @@ class Disk:
             os.close(handle)
 
     def detach(self) -> None:
-        """Unmount, and wait until the kernel has let the file go (a mount namespace may die slowly)."""
+        """Unmount. A mount namespace that somebody made meanwhile may hold the old mount: then the file is replaced."""
         loop = self._loop()
-        if os.path.ismount(self.mount) and run_coded("umount", self.mount, check=False, timeout=120)[0] != 0:
-            run("umount", "-l", self.mount)
-        if loop:
-            until(f"{loop} lets {self.file.name} go", lambda: self._loop() is None, 30)
+        self._unmount()
+        try:
+            until("the disk is free", lambda: self._loop() is None, 5)
+        except LabError:
+            say(f"{loop} is held by another mount namespace: going on with a copy of {self.file.name}")
+            fresh = self.file.with_suffix(".copy")
+            run("cp", "--sparse=always", self.file, fresh, timeout=300)
+            fresh.replace(self.file)
 
     def remove(self) -> None:
-        self.detach()
+        """File and mount are gone afterwards; nothing is written back to a file that goes anyway."""
+        if os.path.ismount(self.mount):
+            self.cut()
+        self._unmount()
         self.file.unlink(missing_ok=True)
         if self.mount.exists():
             self.mount.rmdir()
+
+    def _unmount(self) -> None:
+        if os.path.ismount(self.mount) and run_coded("umount", self.mount, check=False, timeout=120)[0] != 0:
+            run("umount", "-l", self.mount)
 
     def _loop(self) -> str | None:
         listed = run("losetup", "--noheadings", "--output=NAME", "--associated", self.file, check=False)

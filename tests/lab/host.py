@@ -261,8 +261,11 @@ class Host:
         self.disk.remove()
 
     def _find_pid(self) -> int | None:
-        pid = run("docker", "inspect", "-f", "{{.State.Pid}}", self.container, timeout=30).strip()
-        return int(pid) if pid != "0" else None
+        inspect = ("docker", "inspect", "--type=container", "-f", "{{.State.Pid}}", self.container)
+        code, said = run_coded(*inspect, check=False, timeout=30)
+        if code != 0 and "No such container" not in said:
+            raise CommandError(inspect, code, said)
+        return int(said) if code == 0 and int(said) else None
 
     def _pid(self) -> int:
         """Init's process id on the machine; asked of Docker once a boot."""

@@ -67,6 +67,8 @@ class Lab:
 
     def create_all(self, wanted: dict[str, str], wait: bool = True) -> list[Host]:
         """New hosts (name -> suite), all at once."""
+        if not wanted:
+            return []
         machine.prepare()
         images = {suite: image.ensure(suite) for suite in dict.fromkeys(wanted.values())}
         with self._guard:
@@ -187,4 +189,5 @@ def each(action: Callable[[Host], T], hosts: Iterable[Host]) -> list[T]:
     """Do the same to several hosts at once; raises the first error after all have ended."""
     chosen = list(hosts)
     with ThreadPoolExecutor(max_workers=max(1, len(chosen))) as pool:
-        return list(pool.map(action, chosen))
+        futures = [pool.submit(action, host) for host in chosen]
+    return [future.result() for future in futures]
