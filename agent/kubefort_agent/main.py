@@ -7,8 +7,11 @@ import asyncio
 import sys
 from pathlib import Path
 
-from kubefort import __version__, log, paths
-from kubefort.errors import KubefortError
+# structlog takes rich along where it finds it: 5 MB for tracebacks in colour.
+sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
+
+from kubefort import __version__, log, paths  # noqa: E402
+from kubefort.errors import KubefortError  # noqa: E402
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -37,6 +37,7 @@ class Child:
         try:
             output = await run(
                 sys.executable,
+                "-BS",  # all that is to be found is named by PYTHONPATH
                 "-m",
                 self._module,
                 stdin=json.dumps([request for request, _ in waiting]).encode(),

@@ -44,8 +44,8 @@ class Containerd:
         """Import an archive, check that it brought `ref`, make it durable, and pin it against garbage collection."""
         name = full_reference(ref)
         before = set(await self.images())
-        self.forget()
         await _ctr("images", "import", "--digests=false", str(file), timeout=600)
+        self.forget()  # again: another import may have looked in between
         now = await self.images()
         if name not in now:
             brought = ", ".join(sorted(set(now) - before)) or "nothing new"
