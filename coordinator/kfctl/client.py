@@ -30,7 +30,9 @@ def readable(error: grpc.aio.AioRpcError, address: str) -> KubefortError:
     """What the server meant; where there was no server to mean anything, its address and what to look at."""
     details = error.details() or ""
     if error.code() is grpc.StatusCode.UNAVAILABLE and "\n" not in details:
-        why = "its certificate is not of the expected authority" if "CERTIFICATE_VERIFY" in details else details
+        why = details.rpartition(": ")[2]  # gRPC puts the system's reason last
+        if "CERTIFICATE_VERIFY" in details:
+            why = "its certificate is not of the expected authority"
         return Unavailable(
             f"the coordinator at {address} does not answer" + (f" ({why})" if why else ""),
             "see `systemctl status kubefort-coordinator` on its host, and whether a firewall is in between",

@@ -60,7 +60,8 @@ def _operations(overview: Overview) -> Iterator[Finding]:
             where = next((phase.title for phase in operation.phases if phase.status == "failed"), "")
             why = f"{where}: {operation.error}" if where else operation.error
             commands = [operation.hint] if operation.hint else []
-            commands.append(f"kfctl operation resume {operation.id}")
+            if f"resume {operation.id}" not in operation.hint:
+                commands.append(f"kfctl operation resume {operation.id}")
             yield Finding(f"{operation.title} failed", why, "\n".join(commands))
 
 

@@ -45,6 +45,15 @@ class LazyGroup(click.Group):
         return names + click.Command.shell_complete(self, ctx, incomplete)
 
 
+_WATCH = "; what was begun goes on, watch it: `kfctl operation watch`"
+_GOES_ON = {
+    "init": f"{_WATCH}, or type `kfctl init` again",
+    "join": "; the join goes on, type the same command again to watch it",
+    "operation": _WATCH,
+    "reset": _WATCH,
+}
+
+
 class Program(LazyGroup):
     """The outermost group: turns errors into a sentence, a hint and an exit code."""
 
@@ -57,5 +66,5 @@ class Program(LazyGroup):
                 click.echo(f"  {line}", err=True)
             ctx.exit(exit_code(error))
         except KeyboardInterrupt:
-            click.echo("\ninterrupted", err=True)
+            click.echo(f"\ninterrupted{_GOES_ON.get(ctx.invoked_subcommand or '', '')}", err=True)
             ctx.exit(INTERRUPTED)

@@ -152,6 +152,6 @@ def demand(operation: OperationState) -> None:
     where = next((phase.title for phase in operation.phases if phase.status == "failed"), "")
     what = operation.error or f"the operation was {operation.status}"
     hints = [operation.hint] if operation.hint else []
-    if operation.status == "failed":
+    if operation.status == "failed" and f"resume {operation.id}" not in operation.hint:
         hints.append(f"then take it up again: `kfctl operation resume {operation.id}`")
     raise KubefortError(f"{operation.title}: " + (f"{where}: " if where else "") + what, "\n".join(hints))

@@ -5,6 +5,7 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 
 import msgspec
@@ -273,3 +274,19 @@ def test_config_commands(tmp_path: Path) -> None:
     assert wrong.exit_code == 1
     assert "domian: unknown key; did you mean domain?" in wrong.stderr
     assert json.loads(runner.invoke(cli, ["config", "schema"]).output)["$ref"] == "#/$defs/ClusterFile"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(("operation", "watch"), "kfctl operation watch"), (("status",), "interrupted\n")]
+)
+def test_an_interrupt_says_that_the_work_goes_on(
+    kfctl: Kfctl, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
+) -> None:
+    def interrupted(work: Coroutine[object, object, object]) -> None:
+        work.close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("asyncio.run", interrupted)
+    result = kfctl(*arguments)
+    assert result.exit_code == 130
+    assert said in result.stderr
