@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -29,6 +30,8 @@ from kubefort_coordinator.tokens import Tokens
 
 LOG = log.get("coordinator")
 
+GATHER_S = 0.1
+
 
 class Coordinator:
     """Records, keys, bundles and observations. Nothing here waits; `changed` tells of every change."""
@@ -50,6 +53,7 @@ class Coordinator:
         self.bundles = Bundles(folder / "bundles")
         self.tokens = Tokens(self.records, clock)
         self.observer = Observer(self.changed, clock)
+        self._heard: list[Event] = []
         self._clients: dict[str, tuple[tuple[str, int], tuple[str, str]]] = {}
         record = self.records.cluster()
         if record is not None:
@@ -110,6 +114,22 @@ class Coordinator:
         self.records.add_event(Event(self.clock(), host, reason, message, "Warning" if warning else "Normal"))
         LOG.info(message, host=host, reason=reason)
 
+    def hear(self, event: Event) -> None:
+        """Take an agent's event; a burst of them is written together, a moment later."""
+        self._heard.append(event)
+        if len(self._heard) == 1:
+            asyncio.get_running_loop().call_later(GATHER_S, self._write_heard)
+
+    def _write_heard(self) -> None:
+        heard, self._heard = self._heard, []
+        if heard:
+            try:
+                with self.records.transaction():
+                    for event in heard:
+                        self.records.add_event(event)
+            except KubefortError as error:
+                LOG.error("events are lost", number=len(heard), why=error.message)
+
     def control_planes(self, stage: Stage = "control-plane") -> list[HostRecord]:
         """Control-plane hosts at `stage` or beyond."""
         return [each for each in self.records.hosts() if each.role == CONTROL_PLANE and reaches(each, stage)]
@@ -144,4 +164,5 @@ class Coordinator:
         return host_port(self.records.settings().address, self.enrolment_port)
 
     def close(self) -> None:
+        self._write_heard()
         self.records.store.close()

@@ -32,10 +32,11 @@ _OPTIONS = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.max_receive_message_length", 16 << 20),
     ("grpc.so_reuseport", 0),
 )
 
+
+_LENGTH = "grpc.max_receive_message_length"
 
 RENEWED_S = 182 * 86400.0
 
@@ -48,8 +49,9 @@ class Server:
         table = kinds() if table is None else table
         self.runner = Runner(coordinator, table)
         gate = Gate(coordinator.records)
-        self._enrolment = grpc.aio.server(interceptors=(gate,), options=_OPTIONS)
-        self._fleet = grpc.aio.server(interceptors=(gate,), options=_OPTIONS)
+        # Everybody may talk to the one, so it listens to nothing long.
+        self._enrolment = grpc.aio.server(interceptors=(gate,), options=(*_OPTIONS, (_LENGTH, 256 << 10)))
+        self._fleet = grpc.aio.server(interceptors=(gate,), options=(*_OPTIONS, (_LENGTH, 16 << 20)))
         add_EnrolmentServiceServicer_to_server(Enrolment(coordinator, self.runner), self._enrolment)
         add_FleetServiceServicer_to_server(Fleet(coordinator, self.runner), self._fleet)
         add_ControlServiceServicer_to_server(Control(coordinator, self.runner, table), self._fleet)

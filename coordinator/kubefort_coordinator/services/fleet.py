@@ -87,7 +87,7 @@ class Fleet(FleetServiceServicer):
                 self._coordinator.observer.status(host, status)
             elif what == "event":
                 event = document.decode(message.event, Event, f"event of {host}")
-                self._coordinator.records.add_event(msgspec.structs.replace(event, host=host))
+                self._coordinator.hear(msgspec.structs.replace(event, host=host))
 
     async def SignCertificate(self, request: wire.SignCertificateRequest, context: Any) -> wire.SignCertificateResponse:
         spec = self._coordinator.spec(CALLER.get().name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from kubefort.model.operation import BootstrapArguments, OperationState, ResetAr
 from kubefort.model.status import Check
 from kubefort.v1 import control_pb2, fleet_pb2
 from kubefort.waiting import within
+from kubefort_coordinator.coordinator import Coordinator
+from kubefort_coordinator.records import OperationRecord
 
 from tests.integration.coordinator.conftest import LONG, Host, World
 from tests.integration.coordinator.fakes import Fakes, bundle
@@ -241,25 +244,95 @@ async def test_artifacts_come_from_the_offset_asked_for(running: Running) -> Non
             [each async for each in stub.FetchArtifact(fleet_pb2.FetchArtifactRequest(sha256="../../etc/passwd"))]
 
 
-async def test_a_coordinator_that_dies_at_every_journal_entry_ends_with_the_same_cluster(running: Running) -> None:
-    world = running.world
-    state = await running.start("bootstrap", arguments())
-    for entry in ENTRIES:
-        await running.join(entry.name, entry.role)
-    deaths = 0
-    while world.server.runner.state(state.id).status == "running":
-        done = [phase.status for phase in world.server.runner.state(state.id).phases].count("done")
-        await world.until(
-            lambda done=done: (  # type: ignore[misc]
-                world.server.runner.state(state.id).status != "running"
-                or [each.status for each in world.server.runner.state(state.id).phases].count("done") > done
-            )
-        )
+class Killed(BaseException):
+    """What a phase cannot catch, as it could not catch SIGKILL."""
+
+
+class Killer:
+    """Kills a coordinator once before and once after each different journal entry, from the first phase's end on."""
+
+    def __init__(self) -> None:
+        self.seen: set[tuple[str, ...]] = set()
+
+    def install(self, coordinator: Coordinator) -> None:
+        write = coordinator.records.put_operation
+
+        def put(record: OperationRecord) -> None:
+            entry = (record.state.status, *(phase.status for phase in record.state.phases))
+            begun = {*entry} != {"running", "pending"}
+            if begun:
+                self._die_once("before", *entry)
+            write(record)
+            if begun:
+                self._die_once("after", *entry)
+
+        coordinator.records.put_operation = put  # type: ignore[method-assign]
+
+    def patch(self, fakes: Fakes) -> Callable[[Coordinator], None]:
+        def both(coordinator: Coordinator) -> None:
+            fakes.install(coordinator)
+            self.install(coordinator)
+
+        return both
+
+    def _die_once(self, *where: str) -> None:
+        if where not in self.seen:
+            self.seen.add(where)
+            raise Killed
+
+
+async def live_until_dead(world: World) -> None:
+    """Wait for the first death, and start the coordinator again until it lives."""
+    while True:
+        loop = world.server._loop
+        assert loop is not None
+        done, _ = await asyncio.wait({loop}, timeout=0.5)
+        if not done:
+            return
         await world.stop()
-        deaths += 1
         await world.start()
-    ended = await running.end(state.id)
+
+
+async def live_through(world: World, id: str) -> OperationState:
+    """Start the coordinator again whenever it died, until the operation has ended."""
+    for _ in range(200):
+        loop = world.server._loop
+        assert loop is not None
+        await asyncio.wait({loop, asyncio.ensure_future(running_end(world, id))}, return_when=asyncio.FIRST_COMPLETED)
+        if not loop.done():
+            break
+        await world.stop()
+        await world.start()
+    return world.server.runner.state(id)
+
+
+async def running_end(world: World, id: str) -> None:
+    await world.until(lambda: world.server.runner.state(id).status != "running")
+
+
+@pytest.mark.parametrize("kind", ["bootstrap", "join", "reset"])
+async def test_killed_at_every_journal_entry_it_ends_with_the_same_cluster(running: Running, kind: str) -> None:
+    world, fakes, killer = running.world, running.fakes, Killer()
+    if kind != "bootstrap":
+        await running.bootstrap(ENTRIES[:1] if kind == "join" else ENTRIES)
+    await world.stop()
+    world.patch = killer.patch(fakes)
+    await world.start()
+    if kind == "join":
+        _, id = await running.join("cp-2", "control-plane")
+    elif kind == "reset":
+        id = (await running.start("reset", ResetArguments("cp-3"))).id
+    else:
+        id = (await running.start("bootstrap", arguments(ENTRIES[:2]))).id
+        await live_until_dead(world)
+        for entry in ENTRIES[:2]:
+            await running.join(entry.name, entry.role)
+    ended = await live_through(world, id)
     assert (ended.status, ended.error) == ("succeeded", "")
-    assert deaths > 3
-    assert len(running.fakes.etcd.log) == 4
-    assert {world.coordinator.spec(name).stage for name in (*CONTROL_PLANES, "w-1")} == {"node"}
+    assert len(killer.seen) == 4 * len(ended.phases)
+    names = {"reset": {"cp-1", "cp-2", "w-1"}}.get(kind, {"cp-1", "cp-2"})
+    assert {host.name for host in world.coordinator.records.hosts()} == names
+    assert {world.coordinator.spec(name).stage for name in names} == {"node"}
+    members = fakes.etcd.members_.values()
+    assert sorted(member.peer_urls[0] for member in members) == ["https://192.0.2.1:2380", "https://192.0.2.2:2380"]
+    assert not any(member.is_learner for member in members)
