@@ -44,11 +44,32 @@ def _findings(overview: Overview) -> Iterator[Finding]:
     yield from _operations(overview)
     for host in overview.hosts:
         yield from _host(host, overview)
+    yield from _vip(overview)
     planes = sum(host.role == CONTROL_PLANE and host.stage == "node" for host in overview.hosts)
     if planes and planes % 2 == 0 and not running(overview):
         why = f"etcd with {planes} members survives no more failures than with {planes - 1}"
         command = "kfctl token create --role control-plane"
         yield Finding(f"the cluster has {planes} control-plane hosts", why, command, severity="warning")
+
+
+def vip_holders(overview: Overview) -> list[str]:
+    """Names of the connected hosts that say they hold the virtual IP."""
+    return [host.name for host in overview.hosts if host.connected and host.status and host.status.vip.get("holder")]
+
+
+def _vip(overview: Overview) -> Iterator[Finding]:
+    cluster, holders = overview.cluster, vip_holders(overview)
+    planes = [host for host in overview.hosts if host.role == CONTROL_PLANE and host.stage == "node"]
+    if cluster is None or cluster.vip is None or not planes or running(overview):
+        return
+    address = cluster.vip.address
+    if not holders:
+        command = "on a control-plane host: systemctl status kubefort-vip; journalctl -u kubefort-vip -n 50"
+        yield Finding(f"nobody holds the virtual IP {address}", "", command)
+    elif len(holders) > 1:
+        why = f"{', '.join(holders)} do, as of their last report; do they hear each other?"
+        command = f"on each of them: ip address show to {address}; journalctl -u kubefort-vip -n 50"
+        yield Finding(f"more than one host holds the virtual IP {address}", why, command)
 
 
 def _operations(overview: Overview) -> Iterator[Finding]:

@@ -225,10 +225,13 @@ async def dry_init(wish: Wish, output: Output) -> None:
                     f"{earlier.title}: {earlier.status}; `kfctl init` would go on with it", status="unchanged"
                 )
                 return
-            known += [bundle.kubernetes_version for bundle in await client.bundles()]
+            there = [bundle.kubernetes_version for bundle in await client.bundles()]
+            known += there
             cluster, _ = wished_cluster(wish, file, known)
             arguments = BootstrapArguments(cluster=cluster, first=host, hosts=file.hosts, ignored_checks=wish.ignored)
-            phases = [phase.title for phase in (await client.start("bootstrap", arguments, dry_run=True)).phases]
+            if cluster.kubernetes_version in there:  # without its bundle, the coordinator would only refuse
+                rehearsed = await client.start("bootstrap", arguments, dry_run=True)
+                phases = [phase.title for phase in rehearsed.phases]
     cluster, warnings = wished_cluster(wish, file, known)
     steps = [f"set up the coordinator on {host}: {joined(address, paths.FLEET_PORT)}"] if not running else []
     steps += [f"add the bundle {folder}" for folder in wish.bundles]

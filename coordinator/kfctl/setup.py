@@ -21,31 +21,39 @@ UNIT = "kubefort-coordinator.service"
 async def coordinator(address: str, config: Path) -> Operator:
     """Set up and start the coordinator at `address`; returns the operator of `config`, made here where it is missing.
 
-    Raises Unavailable where the coordinator does not come up, InvalidInput where its package is not installed.
+    An operator of another coordinator, one that was on this host before, is replaced. Raises Unavailable where the
+    coordinator does not come up, InvalidInput where its package is not installed.
     """
+    pin = (await _setup(address)).strip().rpartition("\n")[2]
     who = _known(config)
-    with tempfile.TemporaryDirectory(prefix="kfctl-") as folder:
-        arguments = ["setup", "--address", address]
-        key, answer = "", Path(folder) / "operator.pem"
-        if who is None:
-            key = identity.new_key()
-            request = Path(folder) / "operator.csr"
-            files.write(request, identity.certificate_request(key, _name()), 0o600)
-            arguments += ["--operator-request", str(request), "--operator-out", str(answer)]
-        try:
-            await run(PROGRAM, *arguments, timeout=120)
-        except CommandFailed as error:
-            if error.code == 127:
-                raise InvalidInput(
-                    f"{PROGRAM} is not installed on this host", "install the package kubefort-coordinator"
-                ) from error
-            raise KubefortError(f"the coordinator cannot be set up: {_last_words(error.stderr) or error}") from error
-        if who is None:
-            who = _operator(joined(address, paths.FLEET_PORT), key, answer)
-            operator.save(config, who)
+    if who is None or identity.pin(who.authority) != pin:
+        who = await _admit(address)
+        operator.save(config, who)
     await thishost.start_service(UNIT)
     await thishost.wait_for_port(address, paths.FLEET_PORT, 60, "the coordinator", UNIT)
     return who
+
+
+async def _setup(address: str, *more: str) -> str:
+    """Run `kubefort-coordinator setup`; it prints the pin of its authority."""
+    try:
+        return (await run(PROGRAM, "setup", "--address", address, *more, timeout=120)).stdout
+    except CommandFailed as error:
+        if error.code == 127:
+            raise InvalidInput(
+                f"{PROGRAM} is not installed on this host", "install the package kubefort-coordinator"
+            ) from error
+        raise KubefortError(f"the coordinator cannot be set up: {_last_words(error.stderr) or error}") from error
+
+
+async def _admit(address: str) -> Operator:
+    """A new operator, whose key never leaves this process but for kfctl.yaml."""
+    with tempfile.TemporaryDirectory(prefix="kfctl-") as folder:
+        request, answer = Path(folder) / "operator.csr", Path(folder) / "operator.pem"
+        key = identity.new_key()
+        files.write(request, identity.certificate_request(key, _name()), 0o600)
+        await _setup(address, "--operator-request", str(request), "--operator-out", str(answer))
+        return _operator(joined(address, paths.FLEET_PORT), key, answer)
 
 
 def _known(config: Path) -> Operator | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from kfctl import cleaning, operator, setup, thishost
 from kfctl.operator import Operator
-from kubefort import document, paths
+from kubefort import document, identity, paths
 from kubefort.errors import InvalidInput, KubefortError, Unavailable
 from kubefort.model.cluster import Cluster
 from kubefort.model.spec import Node, NodeSpec
@@ -43,21 +43,39 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thishost, "hostname", lambda: "cp1")
 
 
+def fake_setup(folder: Path, authority: str) -> None:
+    """A kubefort-coordinator that prints the authority's pin and admits every operator."""
+    signed = folder.parent / "signed.pem"
+    signed.write_text(authority + authority)
+    program(folder, "kubefort-coordinator", f'test -z "$7" || cp {signed} "$7"\necho {identity.pin(authority)}')
+
+
 async def test_setup_keeps_the_operator_that_it_made(programs: Path, tmp_path: Path, answering: None) -> None:
     authority = Authority().pem
-    (tmp_path / "signed.pem").write_text(authority + authority)
-    program(programs, "kubefort-coordinator", f'test -z "$7" || cp {tmp_path}/signed.pem "$7"')
+    fake_setup(programs, authority)
     program(programs, "systemctl", "exit 0")
     config = tmp_path / "kfctl.yaml"
     who = await setup.coordinator("10.0.0.1", config)
     assert who.address == "10.0.0.1:7444"
     assert who.authority == authority
     assert config.stat().st_mode & 0o777 == 0o600
+    assert calls(tmp_path)[-1] == "systemctl start kubefort-coordinator.service"
     assert await setup.coordinator("10.0.0.1", config) == operator.load(config) == who
-    first, *services, second = [line for line in calls(tmp_path) if "enable" not in line][:3]
-    assert "--operator-request" in first
-    assert services == ["systemctl start kubefort-coordinator.service"]
-    assert second == "kubefort-coordinator setup --address 10.0.0.1"
+    assert sum("--operator-request" in call for call in calls(tmp_path)) == 1
+
+
+async def test_an_operator_of_an_earlier_coordinator_is_replaced(
+    programs: Path, tmp_path: Path, answering: None
+) -> None:
+    program(programs, "systemctl", "exit 0")
+    config = tmp_path / "kfctl.yaml"
+    fake_setup(programs, Authority().pem)
+    old = await setup.coordinator("10.0.0.1", config)
+    newer = Authority().pem
+    fake_setup(programs, newer)
+    who = await setup.coordinator("10.0.0.1", config)
+    assert who.key != old.key
+    assert who.authority == newer
 
 
 async def test_a_missing_coordinator_package_is_named(programs: Path, tmp_path: Path, answering: None) -> None:
