@@ -275,9 +275,17 @@ class Host:
         pid = self._find_pid()
         started = process_start(pid) if pid is not None else None
         if pid is None or started is None:
-            raise HostOff(f"{self.name} is off")
+            raise HostOff(f"{self.name} is off{self._last_words()}")
         _inits[self.container] = (pid, started)
         return pid
+
+    def _last_words(self) -> str:
+        """Why the container ended, when Docker knows."""
+        state = run(
+            "docker", "inspect", "-f", "{{.State.Status}}, code {{.State.ExitCode}}", self.container, check=False
+        )
+        said = run("docker", "logs", "--tail=5", self.container, check=False)
+        return f" ({state.strip()}) {said.strip()[-500:]}".rstrip()
 
     def _root(self) -> Path:
         return Path(f"/proc/{self._pid()}/root")

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TypedDict, TypeVar
@@ -36,17 +37,22 @@ class Lab:
     def __init__(self, name: str = "kubefort") -> None:
         self.name = name
         self._guard = threading.RLock()
+        self._held = ExitStack()
         self._folder = cache() / "labs" / name
         self._state: _State = {"subnet": "", "hosts": {}, "partitions": []}
         if self._file.exists():
             self._state = json.loads(self._file.read_text())
 
     def __enter__(self) -> Lab:
+        self._held.enter_context(locked(f"lab-{self.name}"))  # two runs of one test wait for each other
+        if self._file.exists():
+            self._state = json.loads(self._file.read_text())
         self.down()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.down()
+        with self._held:
+            self.down()
 
     @property
     def hosts(self) -> list[Host]:

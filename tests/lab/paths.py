@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.lab.shell import say
+
 
 def cache() -> Path:
     """The lab's folder: KUBEFORT_LAB_CACHE, by default ~/.cache/kubefort-lab; made when missing."""
@@ -20,5 +22,9 @@ def cache() -> Path:
 def locked(name: str) -> Iterator[None]:
     """Hold the lab's lock `name` against other processes; the kernel frees it when we die."""
     with (cache() / f"{name}.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another process that holds {handle.name}")
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
