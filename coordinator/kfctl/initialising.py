@@ -67,6 +67,9 @@ async def init(wish: Wish, timeout: float, output: Output) -> None:
 async def _init(
     wish: Wish, file: ClusterFile, host: str, address: str, client: Client, timeout: float, report: Report
 ) -> None:
+    member = enrolled()
+    if member is not None:
+        same_cluster(member, identity.pin(client.who.authority))
     overview = await client.overview()
     earlier = _bootstrap(overview)
     if earlier is not None and earlier.status == "succeeded" and overview.hosts:
@@ -173,9 +176,7 @@ async def _add_bundles(wish: Wish, client: Client, report: Report) -> None:
 async def _join_first(client: Client, host: str, address: str, ignored: tuple[str, ...], report: Report) -> None:
     """This host becomes a member the way every other does, with a token for one use."""
     member = enrolled()
-    pin = identity.pin(client.who.authority)
     if member is not None:
-        same_cluster(member, pin)
         try:
             await own_state(member)
         except Refused:
@@ -183,7 +184,8 @@ async def _join_first(client: Client, host: str, address: str, ignored: tuple[st
     if member is None:
         report.note(f"enrolling {host}")
         token = (await client.create_token(CONTROL_PLANE, 3600.0, 1)).token
-        member = await enrol(Ticket(address, paths.ENROLMENT_PORT, token, pin), address, ignored)
+        ticket = Ticket(address, paths.ENROLMENT_PORT, token, identity.pin(client.who.authority))
+        member = await enrol(ticket, address, ignored)
     await start_agent(member)
 
 

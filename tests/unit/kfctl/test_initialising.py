@@ -19,7 +19,7 @@ from kubefort.model.cluster import Cluster, VirtualIP
 from kubefort.model.operation import BootstrapArguments, HostOverview, OperationState, Overview
 
 from tests.unit.kfctl.conftest import json_lines
-from tests.unit.kfctl.fakes import FakeCoordinator, Running, operation
+from tests.unit.kfctl.fakes import Authority, FakeCoordinator, Running, operation
 
 CLUSTER = Cluster("v1.36.2", endpoint="10.0.0.1:6443")
 HOST = HostOverview("cp1", "control-plane", "127.0.0.1", "node", 3, True)
@@ -236,3 +236,20 @@ async def test_the_newest_of_several_bundles_is_taken(fake: FakeCoordinator, wis
     versions = ["v1.9.0", "v1.36.2", "v1.36.10", "v1.36.10-rc.1"]
     cluster, _ = wished_cluster(wish, file, versions)
     assert cluster.kubernetes_version == "v1.36.10"
+
+
+async def test_a_member_of_another_cluster_begins_nothing(host: list[str], fake: FakeCoordinator, wish: Wish) -> None:
+    Authority().identity("cp1").save(paths.IDENTITY)
+    paths.AGENT_CONFIG.write_text("coordinator: [10.9.9.9:7444]\n")
+    with pytest.raises(Refused, match="member of another cluster"):
+        await init(wish, 30, "text")
+    assert fake.asked == []
+
+
+async def test_a_member_whom_the_coordinator_forgot_enrols_again(
+    host: list[str], fake: FakeCoordinator, wish: Wish
+) -> None:
+    await init(wish, 30, "text")
+    fake.failures["WatchOwnOperation"] = Refused("cp1 is not known (any more)")
+    await init(wish, 30, "text")
+    assert len(fake.requests("Enrol")) == 2
