@@ -67,7 +67,8 @@ class Running:
 
 
 def arguments(hosts: tuple[HostEntry, ...] = ENTRIES, **cluster: Any) -> BootstrapArguments:
-    return BootstrapArguments(cluster=Cluster("v1.36.2", **cluster), first="cp-1", hosts=hosts)
+    settings = {"kubernetes_version": "v1.36.2", **cluster}
+    return BootstrapArguments(cluster=Cluster(**settings), first="cp-1", hosts=hosts)
 
 
 @pytest.fixture
@@ -224,6 +225,36 @@ async def test_with_the_last_host_the_cluster_goes_and_another_can_be_made(runni
     await running.world.hosts[0].enrol(await running.world.token("control-plane"))
     assert (await running.end(state.id)).status == "succeeded"
     assert coordinator.pki.cluster("kubernetes").certificate != old
+
+
+async def test_a_cluster_that_cannot_work_is_refused(running: Running) -> None:
+    for wrong, words in (
+        ({"service_subnets": ("10.244.0.0/20",)}, "overlap"),
+        ({"kubernetes_version": "v1.35.6"}, "no bundle for v1.35.6"),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError, match=words):
+            await running.start("bootstrap", arguments(ENTRIES, **wrong))
+    assert running.world.coordinator.records.operations() == []
+
+
+async def test_the_host_behind_the_endpoint_stays_until_forced(running: Running) -> None:
+    await running.bootstrap(ENTRIES[:2])
+    with pytest.raises(grpc.aio.AioRpcError, match="is the endpoint by which"):
+        await running.start("reset", ResetArguments("cp-1"))
+
+
+async def test_a_host_that_is_gone_is_waited_for_until_forced(running: Running) -> None:
+    await running.bootstrap()
+    task = running.world.hosts[3].task
+    assert task is not None
+    task.cancel()
+    runner = running.world.server.runner
+    id = (await running.start("reset", ResetArguments("w-1"))).id
+    await running.world.until(lambda: "kfctl reset --force" in runner.state(id).phases[1].waiting_for)
+    forced = await running.end((await running.start("reset", ResetArguments("w-1", force=True))).id)
+    assert forced.status == "succeeded"
+    assert runner.state(id).status == "aborted"
+    assert running.fakes.kubernetes.deleted == ["w-1"]
 
 
 async def test_a_dry_run_lists_the_phases_and_begins_nothing(running: Running) -> None:
