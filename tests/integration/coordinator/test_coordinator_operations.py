@@ -13,7 +13,7 @@ import pytest
 from kubefort import document
 from kubefort.model.cluster import Cluster, HostEntry, VirtualIP
 from kubefort.model.operation import BootstrapArguments, OperationState, ResetArguments
-from kubefort.model.status import Check
+from kubefort.model.status import Check, Event
 from kubefort.v1 import control_pb2, fleet_pb2
 from kubefort.waiting import within
 from kubefort_coordinator.coordinator import Coordinator
@@ -139,6 +139,19 @@ async def test_all_failed_checks_are_one_report_and_can_be_mended(running: Runni
     again = await running.start("bootstrap", arguments(hosts))
     assert again.id == state.id
     assert (await running.end(state.id)).status == "succeeded"
+
+
+async def test_warnings_of_the_checks_are_events(running: Running) -> None:
+    hosts = ENTRIES[:1]
+    state = await running.start("bootstrap", arguments(hosts))
+    await running.join("cp-1", "control-plane", preflight=(Check("NumCPU", "warning", "one CPU", "add one"),))
+    assert (await running.end(state.id)).status == "succeeded"
+    async with running.world.control() as stub:
+        events = [
+            document.decode(answer.event, Event, "event")
+            async for answer in stub.WatchEvents(control_pb2.WatchEventsRequest(host="cp-1"))
+        ]
+    assert ("PreflightWarning", "[NumCPU] one CPU; add one") in [(each.reason, each.message) for each in events]
 
 
 async def test_a_failed_join_is_taken_up_by_its_host_with_checks_ignored(running: Running) -> None:
