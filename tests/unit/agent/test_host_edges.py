@@ -91,12 +91,10 @@ async def test_masquerade_leaves_out_the_pods_themselves(programs: Programs) -> 
     assert missing.index("iptables nat: + -A KUBEFORT-POSTROUTING -s 10.244.0.0/16 -j MASQUERADE") > missing.index(
         "iptables nat: + -A KUBEFORT-POSTROUTING -s 10.244.0.0/16 -d 10.244.0.0/16 -j RETURN"
     )
-    rules = "\\n".join(functools.reduce(operator.iadd, firewall.rules("iptables", ["10.244.0.0/16"]).values(), []))
-    jumps = "-A POSTROUTING -j KUBEFORT-POSTROUTING\\n-A FORWARD -j KUBEFORT-FORWARD"
-    body = (
-        f"chain = argv[-1]\nfor line in '{rules}\\n{jumps}'.split('\\n'):\n    if line.split()[1] == chain: print(line)"
-    )
-    programs.add("iptables", body)
+    chains = firewall.rules("iptables", ["10.244.0.0/16"])
+    rules = [rule for chain in chains.values() for rule in chain]
+    rules += ["-A POSTROUTING -j KUBEFORT-POSTROUTING", "-A FORWARD -j KUBEFORT-FORWARD"]
+    programs.add("iptables", f"for rule in {rules!r}:\n    if rule.split()[1] == argv[-1]: print(rule)")
     assert await firewall.difference(("10.244.0.0/16",)) == ()
 
 
