@@ -139,9 +139,14 @@ class UnmaskUnit(_Undo, frozen=True):
 
 
 class RemoveImage(_Undo, frozen=True):
+    """An image that we imported, and the archive that it came from."""
+
     ref: str
+    archive: str = ""
 
     async def run(self, host: Host) -> None:
+        if self.archive:
+            host.path(self.archive).unlink(missing_ok=True)
         try:
             await host.containerd.remove_image(self.ref)
         except CommandFailed as error:
