@@ -63,9 +63,9 @@ class Routes:
     async def replace(self, destination: str, via: str) -> None:
         await self._child.ask(("replace", destination, via))
 
-    async def remove(self, destination: str, via: str) -> None:
-        """Remove a route of ours; one that is gone, or another's, is left."""
-        await self._child.ask(("del", destination, via))
+    async def remove(self, destination: str) -> None:
+        """Remove our route, wherever it leads; one that is gone, or another's, is left."""
+        await self._child.ask(("del", destination, ""))
 
     async def remove_link(self, name: str) -> None:
         """Remove a network device, if there is one of that name."""
@@ -73,7 +73,7 @@ class Routes:
 
 
 async def change(changes: list[tuple[str, str, str]]) -> None:
-    """Make the changes: (replace or del, destination, gateway) or (unlink, device, "")."""
+    """Make the changes: (replace, destination, gateway), (del, destination, "") or (unlink, device, "")."""
     from pyroute2 import AsyncIPRoute, NetlinkError
 
     async with AsyncIPRoute() as netlink:
@@ -83,7 +83,8 @@ async def change(changes: list[tuple[str, str, str]]) -> None:
                     await netlink.link("del", index=index)
                 continue
             try:
-                await netlink.route(command, dst=target, gateway=via, proto=PROTOCOL)
+                gateway = {"gateway": via} if via else {}
+                await netlink.route(command, dst=target, proto=PROTOCOL, **gateway)
             except NetlinkError as error:
                 if command == "del" and error.code == errno.ESRCH:
                     continue

@@ -156,10 +156,9 @@ class RemoveImage(_Undo, frozen=True):
 
 class RemoveRoute(_Undo, frozen=True):
     destination: str
-    via: str
 
     async def run(self, host: Host) -> None:
-        await host.routes.remove(self.destination, self.via)
+        await host.routes.remove(self.destination)
 
 
 class RemoveMasquerade(_Undo, frozen=True):
