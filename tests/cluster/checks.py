@@ -69,9 +69,10 @@ def api_servers_ready(operator: Operator, timeout: float = 90.0) -> None:
 
 def system_pods_ready(operator: Operator, timeout: float = 400.0) -> None:
     """All pods of kube-system run and are Ready. Kubelet's back-off after crashes is up to five minutes."""
+    chosen = [] if operator.has_dns else ["--selector=k8s-app!=kube-dns"]
 
     def ready() -> bool:
-        pods = operator.get("pods", "--namespace=kube-system")["items"]
+        pods = operator.get("pods", "--namespace=kube-system", *chosen)["items"]
         return bool(pods) and all(condition(pod, "Ready") for pod in pods)
 
     operator.retry("all pods of kube-system Ready", ready, timeout)
