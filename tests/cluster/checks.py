@@ -62,7 +62,8 @@ def api_servers_ready(operator: Operator, timeout: float = 90.0) -> None:
         arguments = ("--kubeconfig=/etc/kubernetes/admin.conf", f"--server=https://{host.address}:6443")
 
         def ready(host: Any = host, arguments: tuple[str, ...] = arguments) -> bool:
-            return host.run("kubectl", *arguments, "get", "--raw=/readyz").strip() == "ok"
+            said: str = host.run("kubectl", *arguments, "get", "--raw=/readyz")
+            return said.strip() == "ok"
 
         operator.retry(f"API server of {host.name} ready", ready, timeout)
 

@@ -49,7 +49,7 @@ class Operator:
 
     @property
     def has_dns(self) -> bool:
-        """Whether CoreDNS can serve: the lab's one CoreDNS (1.13) needs discovery.k8s.io/v1, which is in 1.21 and above."""
+        """Whether CoreDNS can serve: the lab's only one, 1.13, needs discovery.k8s.io/v1 of Kubernetes 1.21."""
         return int(self.version.split(".")[1]) >= 21
 
     @property
