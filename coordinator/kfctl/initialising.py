@@ -11,13 +11,13 @@ from pathlib import Path
 
 import msgspec
 from kubefort import clusterfile, identity, paths
+from kubefort.bundle import read_manifest
 from kubefort.clusterfile import ClusterFile
 from kubefort.errors import InvalidInput, Refused
 from kubefort.model.cluster import CONTROL_PLANE, WORKER, Role
 from kubefort.model.operation import BootstrapArguments, OperationState, Overview
 
 from kfctl import operator, setup, thishost
-from kfctl.bundles import read_manifest
 from kfctl.client import Client
 from kfctl.membership import Ticket, enrol, enrolled, joined, own_state, same_cluster, start_agent
 from kfctl.plans import differences, wished_cluster
