@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
+
 from kubefort import __version__
 from kubefort.errors import KubefortError
 from kubefort.run import run

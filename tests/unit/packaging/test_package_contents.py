@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import wheels
 import yaml
-from kubefort_agent.service.config import AgentConfig, load
 from packaging.requirements import Requirement
 
 import build
+import wheels
+from kubefort_agent.service.config import AgentConfig, load
 
 PACKAGING = Path(build.HERE)
 CONFIGS = sorted((PACKAGING / "nfpm").glob("*.yaml"))
