@@ -19,10 +19,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
-
 from kubefort import __version__
 from kubefort.errors import KubefortError
 from kubefort.run import run
+
 from pages import SHELLS, completion, manual
 from wheels import third_party
 
