@@ -14,8 +14,8 @@ from __future__ import annotations
 from enum import Enum
 
 import msgspec
-
 from kubefort.vipfile import VipFile
+
 from kubefort_agent.vip.codec import pack
 
 HEALTH_PENALTY = 100

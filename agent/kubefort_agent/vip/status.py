@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-
 from kubefort.vipfile import VipReply, VipRequest
 
 _MOST_CLIENTS = 16
