@@ -17,15 +17,6 @@ pytestmark = pytest.mark.timeout(900)
 NEWER = "0.1.0+newer"
 UNITS = ("kubefort-agent.service", "kubefort-vip.service", "kubefort-coordinator.service")
 PLACES = ("/etc", "/usr", "/opt", "/var/lib", "/run/kubefort", "/run/kubefort-vip", "/var/log/pods")
-    "/etc",
-    "/usr",
-    "/opt",
-    "/var/lib",
-    "/run/kubefort",
-    "/run/kubefort-vip",
-    "/var/log/pods",
-    "/var/log/containers",
-)
 # What others keep there and change by themselves: the runtime's store, dpkg's records, systemd's clocks and seeds.
 OTHERS = re.compile(
     r"/var/lib/(containerd|docker|dpkg|apt|systemd|private|cni/results|polkit-1)(/|$)|/var/lib/systemd|/etc/ld.so.cache"
