@@ -107,10 +107,12 @@ class Control(ControlServiceServicer):
         return wire.CreateTokenResponse(token=token, join_command=command)
 
     async def ListTokens(self, request: wire.ListTokensRequest, context: Any) -> wire.ListTokensResponse:
+        now = self._coordinator.clock()
         return wire.ListTokensResponse(
             tokens=[
                 wire.Token(id=each.id, role=each.role, uses_left=each.uses_left, expires=each.expires)
                 for each in self._coordinator.records.tokens()
+                if each.uses_left > 0 and each.expires > now
             ]
         )
 
