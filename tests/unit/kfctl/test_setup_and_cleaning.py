@@ -136,10 +136,10 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: Path) -> Pa
         ("IDENTITY", "identity"),
         ("ARTIFACTS", "artifacts"),
         ("SPEC", "spec.json"),
+        ("OWNED", "owned.json"),
         ("AGENT_CONFIG", "agent.yaml"),
     ):
         monkeypatch.setattr(paths, name, tmp_path / value)
-    monkeypatch.setattr(cleaning, "OWNED", tmp_path / "owned.json")
     monkeypatch.setattr(thishost, "require_root", lambda _: None)
     Authority().identity("w1").save(paths.IDENTITY)
     spec = NodeSpec(7, Cluster("v1.36.2"), Node("w1", "10.0.0.2", "worker"), "node", paused_until=9e9)
