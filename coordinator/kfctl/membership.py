@@ -119,6 +119,7 @@ async def enrol(ticket: Ticket, address: str, ignored: tuple[str, ...]) -> Membe
         version=__version__,
         time=time.time(),
         ignored_checks=ignored,
+        bare=not any(path.exists() for path in (paths.ETCD_DATA / "member", paths.KUBERNETES / "kubelet.conf")),
     )
     async with identity.enrolment_channel(ticket.address, authority) as channel:
         try:

@@ -43,15 +43,20 @@ class Runner:
 
     # What operators ask for
 
-    def begin(self, kind_name: str, arguments: Document, *, dry_run: bool = False) -> OperationState:
+    def begin(
+        self, kind_name: str, arguments: Document, *, dry_run: bool = False, anew: bool = False
+    ) -> OperationState:
         """Journal a new operation; it runs when its turn comes. With `dry_run`, nothing is changed.
 
-        Where the same one is there already and did not succeed, that one is taken up again. Raises Refused.
+        Where the same one is there already and did not succeed, that one is taken up again, or ended in favour of the
+        new one where it shall begin `anew`. Raises Refused.
         """
         kind = self._kind(kind_name)
         raw = msgspec.json.decode(encode(arguments), type=dict[str, object])
         same = next((each for each in reversed(self._records.operations()) if each.arguments == raw), None)
-        if same is not None and same.state.kind == kind_name and not dry_run:
+        if same is not None and same.state.kind == kind_name and anew:
+            self.abort(same.state.id)
+        elif same is not None and same.state.kind == kind_name and not dry_run:
             if same.state.status == "running":
                 return self.state(same.state.id)
             if same.state.status in ("failed", "aborted") and self._unfinished(same):

@@ -61,6 +61,8 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bo
         started.append((f"stop {unit}", False))
 
     monkeypatch.setattr(paths, "IDENTITY", tmp_path / "identity")
+    monkeypatch.setattr(paths, "KUBERNETES", tmp_path / "kubernetes")
+    monkeypatch.setattr(paths, "ETCD_DATA", tmp_path / "etcd")
     monkeypatch.setattr(paths, "AGENT_CONFIG", tmp_path / "agent.yaml")
     monkeypatch.setattr(thishost, "start_service", start)
     monkeypatch.setattr(thishost, "stop_service", stop)
@@ -91,6 +93,18 @@ async def test_join_enrols_starts_the_agent_and_waits_for_the_end(
     assert settings == {"logLevel": "debug", "coordinator": [f"127.0.0.1:{coordinator.port}"]}
     assert calls == [(membership.AGENT, True)]
     assert "w1 is a member of the cluster and Ready." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("there", ["", "kubernetes/kubelet.conf", "etcd/member/snap/db"])
+async def test_the_coordinator_hears_whether_the_host_has_something_of_a_cluster(
+    coordinator: Running, fake: FakeCoordinator, calls: list[tuple[str, bool]], tmp_path: Path, there: str
+) -> None:
+    if there:
+        (tmp_path / there).parent.mkdir(parents=True)
+        (tmp_path / there).touch()
+    fake.states = [operation("succeeded")]
+    await join(wish(coordinator), 30, "text")
+    assert fake.requests("Enrol")[0].bare is (there == "")
 
 
 async def test_the_same_join_twice_enrols_once(
