@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import select
 import signal
 from pathlib import Path
 
@@ -102,9 +103,14 @@ class Drain:
         """The program has ended, or is no longer waited for."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
-        if self._child > 0 and os.waitpid(self._child, os.WNOHANG)[0] == 0:
-            os.kill(self._child, signal.SIGKILL)
-            os.waitpid(self._child, 0)
+        if self._child > 0:
+            ended, status = os.waitpid(self._child, os.WNOHANG)
+            if not ended:
+                os.kill(self._child, signal.SIGKILL)
+                os.waitpid(self._child, 0)
+            elif status:
+                self.warning = "nft refused the forwarding rules: connections end when the address moves here"
+                log(4, self.warning)
         self._child = self._descriptor = -1
 
     def timer(self, now: float) -> None:
@@ -149,9 +155,8 @@ class Drain:
         """The rules that a former process has left. What it still serves ends by its lifetime."""
         if self._program:
             self._run(forget(self._family))
-            if self._child > 0:
-                os.waitpid(self._child, 0)
-                self._child = -1
+            if self._descriptor >= 0:
+                select.select([self._descriptor], [], [], 2.0)
             self.finish()
 
     def _run(self, script: str) -> None:
