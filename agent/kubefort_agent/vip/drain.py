@@ -13,6 +13,7 @@ import ipaddress
 import os
 import select
 import signal
+import time
 from pathlib import Path
 
 from kubefort.errors import Unavailable
@@ -135,6 +136,9 @@ class Drain:
             for cidr in self._cidrs:
                 host = ipaddress.ip_interface(cidr).ip
                 self._kernel.put_address(_LOOPBACK, f"{host}/{host.max_prefixlen}", self._config.drain_s)
+            if self._family == "ip6":
+                # The kernel makes an IPv6 address effective a little later; the other is taken off next.
+                time.sleep(0.02)
         except (OSError, ValueError, Unavailable) as error:
             self.warning = f"connections end when the address moves: {error}"
             log(4, self.warning)
