@@ -25,7 +25,7 @@ from kubefort_coordinator.main import setup
 from kubefort_coordinator.operations import Kind
 from kubefort_coordinator.server import Server
 
-LONG = 30.0
+LONG = 120.0
 
 
 @dataclass

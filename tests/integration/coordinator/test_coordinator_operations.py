@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import grpc.aio
+import msgspec
 import pytest
 from kubefort import document
 from kubefort.model.cluster import Cluster, HostEntry, VirtualIP
 from kubefort.model.operation import BootstrapArguments, OperationState, ResetArguments
-from kubefort.model.status import Check, Event
+from kubefort.model.status import Check, Condition, Event
 from kubefort.v1 import control_pb2, fleet_pb2
 from kubefort.waiting import within
 from kubefort_coordinator.coordinator import Coordinator
@@ -209,9 +210,13 @@ async def test_reset_takes_a_host_out_and_revokes_it(running: Running) -> None:
     refused = await running.end((await running.start("reset", ResetArguments("cp-3"))).id)
     assert refused.status == "failed"
     assert "only 1 of 2 etcd members would be healthy" in refused.error
+    assert "kfctl doctor" in refused.hint
     running.fakes.etcd.sick.clear()
-    state = await running.start("reset", ResetArguments("cp-3"))
-    assert state.id == "reset-2"
+    refused = await running.end((await running.start("reset", ResetArguments("cp-3"))).id)
+    assert "etcd would have 2 members, and none could be lost any more" in refused.error
+    assert "kfctl reset cp-3 --force" in refused.hint
+    state = await running.start("reset", ResetArguments("cp-3", force=True))
+    assert (state.id, refused.id) == ("reset-3", "reset-2")
     assert (await running.end(state.id)).status == "succeeded"
     assert running.fakes.etcd.log[-1] == "remove https://192.0.2.3:2380"
     assert running.fakes.kubernetes.deleted == ["cp-3"]
@@ -305,7 +310,22 @@ async def test_a_cluster_whose_only_etcd_data_are_gone_is_not_joined(running: Ru
     assert record.uses_left == 1
 
 
-async def test_a_host_that_is_gone_is_waited_for_until_forced(running: Running) -> None:
+async def test_a_member_that_cannot_be_spared_is_not_even_begun_with(running: Running) -> None:
+    await running.bootstrap()
+    host, coordinator = running.world.hosts[2], running.world.coordinator
+    status = coordinator.observer.sight("cp-3").status
+    assert status is not None
+    coordinator.observer.status("cp-3", msgspec.structs.replace(status, conditions=(Condition("etcd", True),)))
+    with pytest.raises(grpc.aio.AioRpcError, match="kfctl reset cp-3 --force"):
+        await running.start("reset", ResetArguments("cp-3"), dry_run=True)
+    assert [each.state.kind for each in coordinator.records.operations()] == ["bootstrap"]
+    assert host.specs[-1].stage == "node"
+
+
+async def test_a_host_that_is_gone_is_waited_for_until_forced(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kubefort_coordinator.phases.leave.GONE_S", 0.0)
     await running.bootstrap()
     task = running.world.hosts[3].task
     assert task is not None
@@ -414,7 +434,7 @@ async def test_killed_at_every_journal_entry_it_ends_with_the_same_cluster(runni
     if kind == "join":
         _, id = await running.join("cp-2", "control-plane")
     elif kind == "reset":
-        id = (await running.start("reset", ResetArguments("cp-3"))).id
+        id = (await running.start("reset", ResetArguments("cp-3", force=True))).id
     else:
         id = (await running.start("bootstrap", arguments(ENTRIES[:2]))).id
         await live_until_dead(world)
