@@ -58,7 +58,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bo
         started.append((unit, restart))
 
     async def stop(unit: str) -> None:
-        started.append((f"stop {unit}", False))
+        pass
 
     monkeypatch.setattr(paths, "IDENTITY", tmp_path / "identity")
     monkeypatch.setattr(paths, "KUBERNETES", tmp_path / "kubernetes")
@@ -151,7 +151,6 @@ async def test_a_host_that_the_coordinator_forgot_enrols_again(
     with pytest.raises(Refused):
         await join(wish(coordinator), 30, "text")
     assert len(fake.requests("Enrol")) == 2
-    assert calls[1] == (f"stop {membership.AGENT}", False)
 
 
 async def test_a_member_of_another_cluster_is_not_touched(
@@ -162,6 +161,25 @@ async def test_a_member_of_another_cluster_is_not_touched(
     with pytest.raises(Refused, match="member of another cluster"):
         await join(wish(coordinator), 30, "text")
     assert (calls, fake.asked) == ([], [])
+
+
+STOP = thishost.stop_service
+
+
+async def test_without_an_agent_to_stop_no_token_is_sent(
+    coordinator: Running,
+    fake: FakeCoordinator,
+    calls: list[tuple[str, bool]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "systemctl").write_text("#!/bin/sh\nexit 5\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(thishost, "stop_service", STOP)
+    with pytest.raises(InvalidInput, match="kubefort-agent is not installed"):
+        await join(wish(coordinator), 30, "text")
+    assert fake.requests("Enrol") == []
 
 
 async def test_a_wrong_pin_sends_no_token(
