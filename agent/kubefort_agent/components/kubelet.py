@@ -18,7 +18,7 @@ from kubefort.paths import CONFIG, KUBELET, KUBERNETES, MANIFESTS, PKI
 
 from kubefort_agent.components.component import Context
 from kubefort_agent.components.patch import merge
-from kubefort_agent.resources import CertificateFiles, File, Folder, Kubeconfig, Resource, Unit
+from kubefort_agent.resources import CertificateFiles, File, Folder, Kubeconfig, KubeletFiles, Resource, Unit
 
 KUBELET_CONFIG = KUBELET / "config.yaml"
 INSTANCE_CONFIG = KUBELET / "instance-config.yaml"
@@ -136,6 +136,7 @@ def kubelet(context: Context) -> tuple[Resource, ...]:
         *((File(INSTANCE_CONFIG, instance),) if context.rules.runtime_endpoint_in_config else ()),
         File(FLAGS_FILE, environment, unit=UNIT),
         File(KUBEADM_DROP_IN, b"", unit=UNIT),
+        KubeletFiles(),
         Unit(UNIT, unit(context), restart_on=(digest(config, environment, resolv, server.encode()), program)),
     )
 
