@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from kubefort.errors import InvalidInput
+from kubefort.notify import notify
 from kubefort_agent.host import Host, facts, firewall, kernel
 from kubefort_agent.reconcile.probes import Prober
 from kubefort_agent.service import config
 from kubefort_agent.service.identity import common_name, life_left
-from kubefort_agent.service.notify import notify
 
 if TYPE_CHECKING:
     from tests.unit.agent.conftest import Programs
