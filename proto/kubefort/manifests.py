@@ -26,9 +26,7 @@ def objects(content: str, name: str) -> list[Object]:
             found.append(document)
     for each in found:
         if not _is_object(each):
-            raise InvalidInput(
-                f"{name}: a document of it is no Kubernetes object", "each has apiVersion, kind, name"
-            )
+            raise InvalidInput(f"{name}: a document of it is no Kubernetes object", "each has apiVersion, kind, name")
     if not found:
         raise InvalidInput(f"{name} has no Kubernetes object in it", "name another file in podNetworkManifests")
     return found
