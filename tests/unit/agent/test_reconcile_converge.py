@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from kubefort.errors import KubefortError, Refused
 from kubefort.model.cluster import Cluster
-from kubefort.model.spec import Artifact, Node, NodeSpec
+from kubefort.model.spec import Artifact, Node, NodeSpec, VipKey
 from kubefort.model.status import Check
 from kubefort_agent.host import Host, cleanup
 from kubefort_agent.host.facts import HostFacts
@@ -21,7 +21,7 @@ from kubefort_agent.reconcile.probes import Probe
 from kubefort_agent.reconcile.report import Report
 from kubefort_agent.reconcile.state import SpecFile
 from kubefort_agent.resources import File, Image, Resource
-from kubefort_agent.resources.undo import Undo
+from kubefort_agent.resources.undo import RestoreFile, Undo
 
 SPEC = NodeSpec(1, Cluster("v1.36.2"), Node("n1", "192.0.2.1", "worker"), "prepared")
 
@@ -287,3 +287,35 @@ async def test_artifacts_of_what_is_not_wanted_any_more_go(host: Host) -> None:
         (folder / name).write_text("")
     cleanup.keep_artifacts(host, {"a"})
     assert sorted(file.name for file in folder.iterdir()) == ["a", "a.part"]
+
+
+class Stuck(File):
+    async def undo(self, host: Host) -> tuple[Undo, ...]:
+        return (RestoreFile("/proc/x/y", b""),)
+
+
+async def test_what_cannot_be_removed_hinders_no_repair(host: Host) -> None:
+    life = Life(host, Wanted(file("a"), Stuck(Path("/etc/b"), b"")))
+    assert await life.cycle(SPEC)
+    host.path("/proc/x").write_text("a file, where a folder would be needed")
+    life.wanted.list = (file("a"), file("c"))
+    assert not await life.cycle(stage(generation=2))
+    assert host.path("/etc/c").exists()
+    (why,) = life.report.status().pending
+    assert why.startswith("removing what is not wanted any more: ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"artifacts": (Artifact("binary", "../sh", "0" * 64, 1),)}, "names the artifact"),
+        ({"artifacts": (Artifact("binary", "kubelet", "../../etc/shadow", 1),)}, "has no SHA-256"),
+        ({"cluster": Cluster("../v1")}, "names the version"),
+        ({"vip_keys": (VipKey(1, "../../etc/shadow"),)}, "names the secret"),
+    ],
+)
+def test_a_spec_does_not_lead_out_of_our_folders(tmp_path: Path, changes: dict[str, object], why: str) -> None:
+    specs = SpecFile(tmp_path / "spec.json")
+    with pytest.raises(Refused, match=why):
+        specs.accept(stage(**changes), "n1")
+    assert not (tmp_path / "spec.json").exists()
