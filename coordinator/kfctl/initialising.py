@@ -74,6 +74,11 @@ async def _init(
     overview = await client.overview()
     earlier = _bootstrap(overview)
     if earlier is not None and earlier.status == "succeeded" and overview.hosts:
+        if member is None:
+            raise Refused(
+                f"the cluster is made already, and {host} is no member of it (any more)",
+                "to make it one, type here what this prints: `kfctl token create --role control-plane`",
+            )
         report.result(f"The cluster is made already, nothing was changed.\n{_next_steps()}", status="unchanged")
         return
     operation = await _operation(wish, file, host, client, overview, report)
