@@ -275,6 +275,10 @@ async def test_a_new_spec_is_observed_at_once_and_nothing_older_counts_for_it(ho
     status = report.status()
     assert (status.observed_generation, status.converged, status.preflight) == (2, False, None)
     assert status.pending == ("looking what differs from generation 2",)
+    async with report.doing("applying image etcd", soon=0):
+        report.changed.clear()
+        await report.changed.wait()
+        assert report.status().pending == ("applying image etcd",)
     report.tell(stage(generation=2), Outcome(), None)
     report.begin(stage(generation=2))
     assert report.status().converged
