@@ -95,7 +95,7 @@ def pin(ca_pem: str) -> str:
 def fetch_authority(address: str, pin: str, timeout: float = 10.0) -> str:
     """The authority's certificate (PEM) that the server at `address` (host:port) shows and whose pin is `pin`.
 
-    Raises Refused where it shows none with this pin or our clock is far off, Unavailable where it does not answer. Blocks.
+    Raises Refused where it shows none with this pin or our clock is far off, Unavailable without an answer. Blocks.
     """
     from cryptography.hazmat.primitives import serialization
 
