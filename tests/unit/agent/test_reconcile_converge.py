@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import msgspec
 import pytest
-from kubefort.errors import KubefortError, Refused
+from kubefort.errors import InvalidInput, KubefortError, Refused, Unavailable
 from kubefort.model.cluster import Cluster
 from kubefort.model.spec import Artifact, Node, NodeSpec, VipKey
 from kubefort.model.status import Check
@@ -323,3 +323,36 @@ def test_a_spec_does_not_lead_out_of_our_folders(tmp_path: Path, changes: dict[s
     with pytest.raises(Refused, match=why):
         specs.accept(stage(**changes), "n1")
     assert not (tmp_path / "spec.json").exists()
+
+
+@dataclass(frozen=True)
+class Renewal(Eager):
+    """Fails for as long as the coordinator is away."""
+
+    async def diff(self, host: Host) -> tuple[str, ...]:
+        return ("renewal: is due",) if host.path("/etc/away").exists() else ()
+
+    async def apply(self, host: Host) -> None:
+        raise Unavailable("the coordinator is not reached")
+
+
+async def test_what_cannot_be_renewed_now_keeps_nothing_else_from_being_repaired(host: Host) -> None:
+    life = Life(host, Wanted(Renewal(Path("/etc/renewal"), b""), file("route")))
+    assert await life.cycle(SPEC)
+    host.path("/etc/away").touch()
+    host.path("/etc/route").unlink()
+    life.start()  # a power cut in between: the spec was reached in an earlier life
+    assert not await life.cycle()
+    assert host.path("/etc/route").exists()
+    assert life.report.status().pending[-1] == "file /etc/renewal: the coordinator is not reached"
+    host.path("/etc/route").unlink()
+    assert not await life.cycle(stage(generation=2))
+    assert not host.path("/etc/route").exists(), "a spec that was never reached is brought about in order"
+    await life.cycle(stage(generation=3, stage="absent"))
+    assert not host.path("/var/lib/kubefort/reached").exists()
+
+
+def test_a_ledger_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "owned.json").write_text('[{"key": "x", "undo": [{"type": "Novelty"}]}]')
+    with pytest.raises(InvalidInput, match=r"owned\.json.*\n.*install that one"):
+        Ledger(tmp_path / "owned.json")
