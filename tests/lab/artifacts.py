@@ -90,14 +90,12 @@ def _from_folder(version: str, target: Path) -> None:
     if place is None:
         raise LabError("there is no such folder")
     _check_sums(place)
-    for unpacked in (place, *map(_unpacked, sorted(place.glob("*.tar.*")))):
-        if (unpacked / version / "kubelet").exists():
-            for name in KUBE:
-                _link(unpacked / version / name, target / name)
-            for path in [*(unpacked / "tools").glob("*"), *(unpacked / version).glob("pause")]:
-                _link(path, target / path.name)
-            return
-    raise LabError(f"{place} does not hold {version}")
+    unpacked = [place, *map(_unpacked, sorted(place.glob("*.tar.*")))]
+    holder = next((path for path in unpacked if (path / version / "kubelet").exists()), None)
+    if holder is None:
+        raise LabError(f"{place} does not hold {version}")
+    for path in [*(holder / version).iterdir(), *(tool for some in unpacked for tool in (some / "tools").glob("*"))]:
+        _link(path, target / path.name)
 
 
 def _unpacked(archive: Path) -> Path:

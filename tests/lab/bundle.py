@@ -30,7 +30,7 @@ PROXY_LINKS = {"bin/sh": "dash"} | {
     for what in ("", "-save", "-restore")
 }
 HERE = Path(__file__).parent
-FORMAT = 2
+FORMAT = 3
 """Raise it when bundles made before no longer serve."""
 
 

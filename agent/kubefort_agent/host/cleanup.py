@@ -58,6 +58,16 @@ def mount_points(root: Path) -> list[str]:
     return sorted({point for point in points if point.startswith(MOUNTS)}, key=len, reverse=True)
 
 
+def remove_control_groups(root: Path) -> None:
+    """The pods' control groups, as far as nothing runs in them."""
+    base = root / "sys/fs/cgroup"
+    for pattern in ("kubepods*", "*/kubepods*"):
+        for top in base.glob(pattern):
+            for folder, _, _ in os.walk(top, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder)
+
+
 async def wipe(host: Host, folders: tuple[str, ...]) -> None:
     """Remove folders, devices and chains; containerd starts anew with the configuration it had before us."""
     for folder in folders:
@@ -71,5 +81,6 @@ async def wipe(host: Host, folders: tuple[str, ...]) -> None:
         if host.path(f"/sys/class/net/{device}").exists():
             await host.routes.remove_link(device)
     await firewall.remove_kubernetes()
+    remove_control_groups(host.root)
     await run("systemctl", "try-restart", "containerd.service", check=False, timeout=90)
     host.verdicts.clear()

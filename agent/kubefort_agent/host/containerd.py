@@ -27,6 +27,7 @@ class Containerd:
 
     def __init__(self) -> None:
         self._images: dict[str, bool] | None = None
+        self._digests: dict[str, str] = {}
         self._looking = asyncio.Lock()
 
     def forget(self) -> None:
@@ -36,8 +37,9 @@ class Containerd:
         """Every image's reference → whether it is pinned."""
         async with self._looking:
             if self._images is None:
-                lines = (await _ctr("images", "ls", timeout=60)).splitlines()[1:]
-                self._images = {line.split()[0]: PINNED in line for line in lines if line.split()}
+                rows = [line.split() for line in (await _ctr("images", "ls", timeout=60)).splitlines()[1:]]
+                self._images = {row[0]: PINNED in row[-1].split(",") for row in rows if row}
+                self._digests = {row[0]: row[2] for row in rows if len(row) > 2}
             return self._images
 
     async def load(self, file: Path, ref: str) -> None:
@@ -59,9 +61,13 @@ class Containerd:
         self.forget()
 
     async def remove_image(self, ref: str) -> None:
+        """Remove an image, and the CRI plugin's reference by id once no other name leads to the same image."""
         name = full_reference(ref)
         if name in await self.images():
-            await _ctr("images", "rm", "--sync", name, timeout=120)
+            same = {other for other, digest in self._digests.items() if digest == self._digests.get(name)} - {name}
+            ids = {other for other in same if other.startswith("sha256:")}
+            for victim in (name, *(sorted(ids) if same == ids else ())):
+                await _ctr("images", "rm", "--sync", victim, timeout=120)
         self.forget()
 
     async def remove_containers(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from kubefort.errors import KubefortError
 from kubefort_agent.host import Host
 from kubefort_agent.reconcile.ledger import Entry, Ledger
 from kubefort_agent.resources import Binary, CertificateFiles, Image, Kubeconfig, Resource, Route
-from kubefort_agent.resources.undo import wipe_of
+from kubefort_agent.resources.undo import RemoveImage, wipe_of
 
 TOGETHER: tuple[tuple[type[object], ...], ...] = ((Image,), (Binary,), (Route,), (CertificateFiles, Kubeconfig))
 """Neighbours of one of these groups do not depend on each other: they are looked at and applied at the same time."""
@@ -96,17 +96,22 @@ async def own(host: Host, resources: Sequence[Resource], ledger: Ledger) -> None
     ledger.add([*entries, *[Entry(resource.key, await resource.undo(host)) for resource in fresh]])
 
 
-async def remove_unwanted(host: Host, wanted: set[str], ledger: Ledger) -> list[str]:
-    """Undo what we made and nobody wants any more, the newest first; the keys."""
+async def remove_unwanted(host: Host, wanted: set[str], ledger: Ledger, *, images: bool) -> list[str]:
+    """Undo what we made and nobody wants any more, the newest first; the keys.
+
+    Images only where `images`: while what shall replace them is not there yet, something may start from them again.
+    """
     removed: list[str] = []
     for entry in ledger.newest_first():
-        if entry.key not in wanted:
-            _log.info("removing", resource=entry.key)
-            for undo in entry.undo:
-                await undo.run(host)
-            host.verdicts.pop(entry.key, None)
-            ledger.drop(entry.key)
-            removed.append(entry.key)
+        only_image = bool(entry.undo) and all(isinstance(undo, RemoveImage) for undo in entry.undo)
+        if entry.key in wanted or (only_image and not images):
+            continue
+        _log.info("removing", resource=entry.key)
+        for undo in entry.undo:
+            await undo.run(host)
+        host.verdicts.pop(entry.key, None)
+        ledger.drop(entry.key)
+        removed.append(entry.key)
     return removed
 
 

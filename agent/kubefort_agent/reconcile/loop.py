@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
@@ -81,7 +82,8 @@ class Reconciler:
             outcome = await self._pass(spec)
         except KubefortError as error:
             outcome = Outcome(error=str(error))
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - reported, it is better than a restart for ever
+            _log.error("a fault of kubefort-agent itself", trace=traceback.format_exc())
             outcome = Outcome(error=f"{type(error).__name__}: {error}")
         if not outcome.in_sync:
             self._built = None
@@ -100,10 +102,12 @@ class Reconciler:
         self._checked = None
         resources = await self._resources(spec)
         await own(self._host, resources, self._ledger)
-        wanted = {resource.key for resource in resources}
-        removed = await remove_unwanted(self._host, {*wanted, CLUSTER}, self._ledger)
+        wanted = {CLUSTER, *(resource.key for resource in resources)}
+        removed = await remove_unwanted(self._host, wanted, self._ledger, images=False)
         due = [resource for resource in resources if self._is_due(resource)]
         outcome = await converge(self._host, due)
+        if outcome.in_sync:
+            removed += await remove_unwanted(self._host, wanted, self._ledger, images=True)
         outcome.removed = removed
         self._remember(resources, due, outcome)
         return outcome
@@ -140,7 +144,7 @@ class Reconciler:
         if len(self._ledger) == 0:
             return Outcome()
         await cleanup.stop(self._host)
-        removed = await remove_unwanted(self._host, set(), self._ledger)
+        removed = await remove_unwanted(self._host, set(), self._ledger, images=True)
         self.report.event("Reset", f"removed {len(removed)} resources", diff=tuple(f"- {key}" for key in removed))
         return Outcome(removed=removed)
 

@@ -72,9 +72,10 @@ def _text_difference(name: Path, found: bytes, wanted: bytes) -> list[str]:
 
 
 def before(host: Host, path: Path) -> RestoreFile:
-    """What brings back the file that lies at `path` now."""
+    """What brings back the file that lies at `path` now, and takes away the folders that will be made for it."""
     place = host.path(path)
     try:
         return RestoreFile(str(path), place.read_bytes(), place.stat().st_mode & 0o7777)
     except OSError:
-        return RestoreFile(str(path))
+        made = tuple(str(parent) for parent in path.parents if not host.path(parent).exists())
+        return RestoreFile(str(path), made=made)

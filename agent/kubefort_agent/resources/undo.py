@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Union
 
 import msgspec
 from kubefort import files
+from kubefort.run import CommandFailed
 
 from kubefort_agent.host import kernel
 
@@ -24,17 +25,22 @@ class _Undo(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
 
 
 class RestoreFile(_Undo, frozen=True):
-    """The file as it was; `content` None: there was none."""
+    """The file as it was; `content` None: there was none. `made`: folders made for it, the deepest first."""
 
     path: str
     content: bytes | None = None
     mode: int = 0o644
+    made: tuple[str, ...] = ()
 
     async def run(self, host: Host) -> None:
-        if self.content is None:
-            files.remove(host.path(self.path)) if host.path(self.path).parent.is_dir() else None
-        else:
-            files.write(host.path(self.path), self.content, self.mode)
+        place = host.path(self.path)
+        if self.content is not None:
+            files.write(place, self.content, self.mode)
+        elif place.parent.is_dir():
+            files.remove(place)
+        for folder in self.made:
+            with contextlib.suppress(OSError):
+                host.path(folder).rmdir()
 
 
 class RestoreLink(_Undo, frozen=True):
@@ -136,7 +142,11 @@ class RemoveImage(_Undo, frozen=True):
     ref: str
 
     async def run(self, host: Host) -> None:
-        await host.containerd.remove_image(self.ref)
+        try:
+            await host.containerd.remove_image(self.ref)
+        except CommandFailed as error:
+            if error.code != 127:  # containerd itself is gone, and its images with it
+                raise
 
 
 class RemoveRoute(_Undo, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,16 +55,27 @@ class Link:
         """For ever."""
         pauses = backoff(0.5, 10.0)
         while True:
-            for address in self._addresses():
-                began = time.monotonic()
-                try:
-                    await self._stream(address)
-                    _log.info("the coordinator ended the stream", address=address)
-                except KubefortError as error:
-                    _log.warning("no stream to the coordinator", address=address, error=error.message)
-                if time.monotonic() - began > STEADY:
-                    pauses = backoff(0.5, 10.0)
+            began = time.monotonic()
+            await self._round()
+            if time.monotonic() - began > STEADY:
+                pauses = backoff(0.5, 10.0)
             await asyncio.sleep(next(pauses))
+
+    async def _round(self) -> None:
+        """Every address in turn."""
+        try:
+            addresses = self._addresses()
+        except KubefortError as error:
+            _log.error("no address of a coordinator", error=str(error))
+            return
+        for address in addresses:
+            try:
+                await self._stream(address)
+                _log.info("the stream to the coordinator ended", address=address)
+            except KubefortError as error:
+                _log.warning("no stream to the coordinator", address=address, error=error.message)
+            except Exception:  # noqa: BLE001 - the host must stay looked after
+                _log.error("a fault of kubefort-agent itself", trace=traceback.format_exc())
 
     async def _stream(self, address: str) -> None:
         """One stream, until it ends, fails, or our identity on disk is another one."""

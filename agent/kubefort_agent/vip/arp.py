@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 
-from kubefort_agent.vip.codec import checksum
+from kubefort_agent.vip.codec import checksum, text
 
 _ETH_ARP, _ETH_IPV6 = 0x0806, 0x86DD
+_FIRST_REPEAT = 0.02
 _BROADCAST = b"\xff" * 6
 _ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
 _ALL_NODES_MAC = bytes.fromhex("333300000001")
@@ -72,5 +74,50 @@ class Announcer:
                 sent = False
         self._left -= 1
         pause = self._interval if self._left >= 0 else self._refresh
+        if self._left == self._repeat - 1:
+            # Sooner the first time: the former holder may have answered for it in the same moment.
+            pause = min(pause, _FIRST_REPEAT)
         self.deadline = now + pause if pause else None
         return sent
+
+
+class Detector:
+    """RFC 5227's probe: does anybody have one of these IPv4 addresses already? `fileno` is readable on ARP."""
+
+    def __init__(self, interface: str, mac: bytes, addresses: list[bytes]) -> None:
+        self._mac, self._addresses = mac, addresses
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.htons(_ETH_ARP))
+        self._socket.setblocking(False)
+        self._socket.bind((interface, _ETH_ARP))
+        self.found = ""
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def ask(self) -> None:
+        """Ask again, and forget what was found."""
+        self.found = ""
+        for address in self._addresses:
+            with contextlib.suppress(OSError):
+                self._socket.send(arp(1, self._mac, bytes(4), bytes(6), address))
+
+    def read(self) -> None:
+        """Take in what has arrived, at most so much that the loop goes on."""
+        for _ in range(64):
+            try:
+                claimed = claim_in(self._socket.recv(256))
+            except OSError:
+                return
+            if claimed and claimed[0] != self._mac and claimed[1] in self._addresses:
+                self.found = f"{text(claimed[1])} is in use by {claimed[0].hex(':')}"
+
+
+def claim_in(frame: bytes) -> tuple[bytes, bytes] | None:
+    """(MAC, IPv4 address) that an Ethernet frame with ARP says belong together; None for anything else."""
+    if len(frame) < 42 or frame[12:20] != b"\x08\x06\x00\x01\x08\x00\x06\x04":
+        return None
+    mac, address = frame[22:28], frame[28:32]
+    return (mac, address) if address != bytes(4) else None

@@ -64,7 +64,7 @@ class Sequence(msgspec.Struct):
 
     def next(self, unix_time: float) -> int:
         candidate = clock_sequence(unix_time)
-        self.last = candidate if newer(candidate, self.last) else (self.last + 1) % _MOD
+        self.last = candidate if not self.last or newer(candidate, self.last) else (self.last + 1) % _MOD
         return self.last
 
 

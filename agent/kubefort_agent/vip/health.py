@@ -13,7 +13,7 @@ import ssl
 import msgspec
 from kubefort.vipfile import HealthStatus, VipHealth
 
-_URL = re.compile(r"(https?)://(\[[0-9a-fA-F:.]+\]|[^/:\[\]]+)(?::(\d+))?(/.*)?")
+_URL = re.compile(r"(https?)://(\[[0-9a-fA-F:.]+\]|[^/:\[\]\s]+)(?::(\d+))?(/.*)?")
 _FAILED_CHECK = re.compile(r"^\[-\](\S+)", re.MULTILINE)
 _MOST_BYTES = 65536
 

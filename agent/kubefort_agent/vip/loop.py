@@ -5,25 +5,25 @@ from __future__ import annotations
 import os
 import select
 import signal
-import socket
-import ssl
 import time
 from collections import deque
 from pathlib import Path
 
 from kubefort import vipfile
 from kubefort.errors import KubefortError, Unavailable
-from kubefort.vipfile import HealthStatus, VipFile, VipReply, VipRequest, VipStatus
+from kubefort.vipfile import VipFile, VipReply, VipRequest, VipStatus
 
 from kubefort_agent.vip import codec, realtime
+from kubefort_agent.vip.arp import Detector
 from kubefort_agent.vip.drain import Drain
+from kubefort_agent.vip.fitness import Fitness
 from kubefort_agent.vip.group import Group
-from kubefort_agent.vip.health import Probe, Verdict
 from kubefort_agent.vip.machine import Action, Announce, Claim, Machine, Prepare, Release, Send, Settings, State
 from kubefort_agent.vip.memory import Memory
 from kubefort_agent.vip.netlink import AddressGone, Kernel, LinkEvent
 from kubefort_agent.vip.ownership import Ownership
 from kubefort_agent.vip.realtime import log
+from kubefort_agent.vip.report import Counters, document
 from kubefort_agent.vip.sockets import Wire
 from kubefort_agent.vip.status import Client, StatusServer
 
@@ -63,30 +63,22 @@ class Loop:
         self._wire: Wire | None = None
         self._ownership: Ownership | None = None
         self._drain = Drain(self._kernel, self._config)
+        self._detector: Detector | None = None
         self._link_index = 0
-        self._verdict: Verdict | None = None
-        self._probe: Probe | None = None
+        self._fitness = Fitness()
         self._status = StatusServer(run_folder / "vip.sock", self._command)
         self._mover: Client | None = None
         self._events: deque[str] = deque(maxlen=20)
         self._warnings: list[str] = []
         self._refused: list[str] = []
-        self._sent = self._send_errors = 0
-        self._since = monotonic()
-        self._worst_late = 0.0
+        self._counters = Counters(monotonic())
         self._retry_at: float | None = 0.0
         self._file_stamp = self._stamp()
         self._look_at: float = 0.0
         self._watchdog = realtime.watchdog_interval()
         self._watchdog_at: float | None = 0.0 if self._watchdog else None
-        self._signals, waker = socket.socketpair()
-        for end in (self._signals, waker):
-            end.setblocking(False)
-        self._waker = waker
-        signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda *_: None)
-        self._start_health(monotonic())
+        self._signals = realtime.Signals()
+        self._fitness.configure(self._config.health, monotonic())
 
     def run(self) -> None:
         """Until told to stop; the address is off when it returns."""
@@ -111,6 +103,8 @@ class Loop:
             self._on_signals(now)
         if self._wire is not None and self._wire.fileno() in ready:
             self._read_wire(now)
+        if self._detector is not None and self._detector.fileno() in ready:
+            self._detector.read()
         if self._drain.fileno() in ready:
             self._drain.finish()
             self._do(now, self._machine.prepared(now))
@@ -126,14 +120,16 @@ class Loop:
         writes: list[int] = []
         if self._wire is not None:
             reads.append(self._wire.fileno())
+        if self._detector is not None:
+            reads.append(self._detector.fileno())
         if self._drain.fileno() >= 0:
             reads.append(self._drain.fileno())
-        if self._probe is not None and self._probe.fileno() >= 0:
-            (writes if self._probe.wants_write else reads).append(self._probe.fileno())
+        if self._fitness.fileno() >= 0:
+            (writes if self._fitness.wants_write else reads).append(self._fitness.fileno())
         times = [
             self._machine.deadline,
             self._ownership.deadline if self._ownership else None,
-            self._probe.deadline if self._probe else None,
+            self._fitness.deadline,
             self._drain.deadline,
             self._retry_at,
             self._look_at,
@@ -146,7 +142,7 @@ class Loop:
         return {*readable, *writable}
 
     def _on_signals(self, now: float) -> None:
-        numbers = self._signals.recv(256)
+        numbers = self._signals.read()
         if signal.SIGHUP in numbers:
             self._reload(now)
         if (signal.SIGTERM in numbers or signal.SIGINT in numbers) and not self._machine.stopping:
@@ -158,14 +154,27 @@ class Loop:
         for packet in self._wire.receive(_PACKETS_A_TURN):
             heard = self._group.receive(packet, now)
             if heard is not None:
+                self._stop_detecting()
                 self._do(now, self._machine.advert(now, heard.source, heard.priority, heard.interval, heard.offer))
             if self._wire is None:
                 return
 
     def _on_machine_timer(self, now: float) -> None:
         if self._machine.deadline is not None and now >= self._machine.deadline:
-            self._worst_late = max(self._worst_late, now - self._machine.deadline)
+            late = now - self._machine.deadline
+            self._counters.worst_late = max(self._counters.worst_late, late)
+            if self._detector is not None and self._detector.found:
+                self._machine.obstructed(now, self._detector.found)
+                self._detector.ask()
+                self._do(now, [])
+                return
+            self._stop_detecting()
             self._do(now, self._machine.timer(now))
+
+    def _stop_detecting(self) -> None:
+        if self._detector is not None:
+            self._detector.close()
+            self._detector = None
 
     def _on_kernel_events(self, now: float) -> None:
         for event in self._kernel.events():
@@ -217,6 +226,9 @@ class Loop:
             self._ownership = Ownership(self._kernel, config, link)
             # Left behind by a process that was killed.
             self._ownership.release()
+            # Before the first claim only: later on, whoever has the address is a router of the group.
+            self._detector = Detector(link.name, link.mac, [a for a in self._group.addresses if len(a) == 4])
+            self._detector.ask()
         except (OSError, Unavailable) as error:
             why = error.message if isinstance(error, Unavailable) else error.strerror
             self._leave(f"waiting: {config.interface} with {config.source} cannot be used ({why})")
@@ -236,6 +248,7 @@ class Loop:
             self._ownership.close()
         if self._wire is not None:
             self._wire.close()
+        self._stop_detecting()
         self._wire, self._ownership = None, None
         self._machine.reason = reason
 
@@ -252,6 +265,7 @@ class Loop:
                     return
             elif isinstance(action, Claim):
                 try:
+                    self._stop_detecting()
                     self._drain.stop_serving()
                     self._ownership.claim(now)
                 except Unavailable as error:
@@ -268,7 +282,7 @@ class Loop:
         sentence = f"{self._machine.state.value}: {self._machine.reason}"
         if not before.endswith(sentence):
             self._note(sentence)
-            self._since = now
+            self._counters.since = now
         if self._mover is not None and not self._machine.handing_over:
             moved = self._machine.state is not State.ACTIVE
             self._mover.reply(VipReply(ok=moved, message=self._machine.reason, status=self._document(now)))
@@ -285,9 +299,9 @@ class Loop:
         for receiver in receivers:
             try:
                 self._wire.send(codec.encode(advert, self._group.source, receiver, trailer), receiver)
-                self._sent += 1
+                self._counters.sent += 1
             except OSError:
-                self._send_errors += 1
+                self._counters.send_errors += 1
 
     def _reload(self, now: float) -> None:
         self._file_stamp = self._stamp()
@@ -310,38 +324,15 @@ class Loop:
         self._group.configure(config)
         self._do(now, self._machine.reconfigure(now, settings(config)))
         if config.health != old.health:
-            self._start_health(now)
+            self._fitness.configure(config.health, now)
+            self._do(now, self._machine.health(now, self._fitness.healthy))
         log(6, "settings read again")
 
-    def _start_health(self, now: float) -> None:
-        if self._probe is not None:
-            self._probe.close()
-        self._probe, health = None, self._config.health
-        if health is None:
-            self._verdict = None
-            self._do(now, self._machine.health(now, True))
-            return
-        previous, self._verdict = self._verdict, Verdict(health.rise, health.fall)
-        if previous is not None:
-            self._verdict.healthy, self._verdict.last = previous.healthy, previous.last
-        try:
-            self._probe = Probe(health, now)
-        except (OSError, ssl.SSLError, ValueError) as error:
-            self._warnings.append(f"no health check possible: {error}")
-            log(4, self._warnings[-1])
-            self._do(now, self._machine.health(now, False))
-
     def _check_health(self, now: float, ready: set[int]) -> None:
-        if self._probe is None or self._verdict is None:
-            return
-        result = self._probe.step(now, self._probe.fileno() in ready)
-        if result is None:
-            return
-        before = self._verdict.healthy
-        healthy = self._verdict.add(result)
-        if healthy != before:
-            self._note(f"health: {'good' if healthy else 'bad'} ({result.reason})")
-        self._do(now, self._machine.health(now, healthy))
+        sentence = self._fitness.step(now, self._fitness.fileno() in ready)
+        if sentence:
+            self._note(sentence)
+            self._do(now, self._machine.health(now, self._fitness.healthy))
 
     def _command(self, client: Client, request: VipRequest) -> VipReply | None:
         now = monotonic()
@@ -369,43 +360,18 @@ class Loop:
         return None
 
     def _document(self, now: float) -> VipStatus:
-        machine, group, config = self._machine, self._group, self._config
-        active = max(group.routers, key=lambda a: group.routers[a].heard, default=b"")
-        rejected = dict(group.rejected)
-        if self._send_errors:
-            rejected["send-failed"] = self._send_errors
-        form = {None: "", True: "with-pseudo-header", False: "without-pseudo-header"}[group.pseudo_header]
-        return VipStatus(
-            state=machine.state.value,
+        return document(
+            now,
+            self._config,
+            self._machine,
+            self._group,
+            self._counters,
             holder=self._ownership is not None and self._ownership.held,
-            reason=machine.reason,
-            since_s=round(now - self._since, 3),
-            interface=config.interface,
-            addresses=config.addresses,
-            vrid=config.vrid,
-            version=config.version,
-            priority=config.priority,
-            effective_priority=machine.priority(now),
-            interval_ms=config.interval_ms,
-            active=config.source if machine.state is State.ACTIVE else (codec.text(active) if active else ""),
-            transitions=machine.transitions,
-            sent=self._sent,
-            received=group.received,
-            lost=group.lost,
-            rejected=rejected,
-            peers=group.peers_heard(now),
-            auth_mode=config.auth.mode,
-            auth_send_key_id=config.auth.send_key_id,
-            auth_key_ids=tuple(key.id for key in config.auth.keys),
-            health=self._verdict.status() if self._verdict else HealthStatus(healthy=True, reason="not checked"),
-            strangers=tuple(f"{codec.text(address)}: {what}" for address, what in group.strangers.items()),
-            checksum=form,  # type: ignore[arg-type]
-            draining=self._drain.state(now),  # type: ignore[arg-type]
-            late_timers=machine.late_timers,
-            worst_late_ms=round(self._worst_late * 1000, 3),
-            real_time=not self._refused,
-            warnings=tuple(one for one in (*self._refused, *self._warnings, self._drain.warning) if one),
-            events=tuple(self._events),
+            fitness=self._fitness,
+            drain=self._drain,
+            refused=self._refused,
+            warnings=self._warnings,
+            events=self._events,
         )
 
     def _note(self, sentence: str) -> None:

@@ -214,6 +214,11 @@ class Machine:
             self._become(State.ACTIVE, "nobody took over: still Active")
         return self._advertise(now, paced=True)
 
+    def obstructed(self, now: float, reason: str) -> None:
+        """It would be our turn, but somebody outside the group has the address: wait and see."""
+        self._become(State.BACKUP, reason)
+        self.deadline = now + 1.0
+
     def _advert_in_backup(self, now: float, source: bytes, priority: int, interval: float, offer: bool) -> list[Action]:
         if self._preparing is not None and source == self._preparing[0]:
             return []

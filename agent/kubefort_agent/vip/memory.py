@@ -63,8 +63,7 @@ class Memory:
     def save(self, now: float, sequence: auth.Sequence, verifier: auth.Verifier) -> None:
         """Write the file on disk in a process of its own: an fsync may take seconds, and adverts may not."""
         self.deadline = now + _SAVE_EVERY
-        seen = {f"{codec.text(source)}/{key_id}": number for (source, key_id), number in verifier.seen.items()}
-        content = msgspec.json.encode(_Saved((sequence.last + _AHEAD) % (1 << 64), seen))
+        content = self.content(sequence, verifier)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(-1, os.WNOHANG)
         # A fork and not a thread: a thread would compete for the interpreter, and nothing here runs threads.
@@ -73,6 +72,11 @@ class Memory:
                 self._write(content)
             finally:
                 os._exit(0)
+
+    def content(self, sequence: auth.Sequence, verifier: auth.Verifier) -> bytes:
+        """What goes to the disk."""
+        seen = {f"{codec.text(source)}/{key_id}": number for (source, key_id), number in verifier.seen.items()}
+        return msgspec.json.encode(_Saved((sequence.last + _AHEAD) % (1 << 64), seen))
 
     def _write(self, content: bytes) -> None:
         # Imported in the child only, for the sake of the parent's memory.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import signal
 import socket
 import sys
 
@@ -58,3 +59,22 @@ def watchdog_interval() -> float | None:
     allowed = os.environ.get("WATCHDOG_USEC", "")
     mine = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
     return int(allowed) / 3e6 if allowed.isdigit() and mine else None
+
+
+class Signals:
+    """SIGTERM, SIGINT and SIGHUP as bytes to read from `fileno`, so that they interrupt nothing."""
+
+    def __init__(self) -> None:
+        self._out, self._in = socket.socketpair()
+        for end in (self._out, self._in):
+            end.setblocking(False)
+        signal.set_wakeup_fd(self._in.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: None)
+
+    def fileno(self) -> int:
+        return self._out.fileno()
+
+    def read(self) -> set[int]:
+        """The signals' numbers since the last time."""
+        return set(self._out.recv(256))

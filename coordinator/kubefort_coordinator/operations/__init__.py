@@ -42,7 +42,7 @@ INTERRUPTIONS: Mapping[tuple[str, str], tuple[Interruption, Interruption]] = {
     ("join", "reset"): ("interrupt", "beside"),
     ("reset", "bootstrap"): ("refuse", "refuse"),
     ("reset", "join"): ("queue", "queue"),
-    ("reset", "reset"): ("queue", "queue"),
+    ("reset", "reset"): ("interrupt", "queue"),
 }
 """beside: both run (what must not overlap says so itself, Phase.alone); interrupt: the running one is aborted."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import msgspec
-from kubefort.errors import Refused
+from kubefort.clusterrules import validate
+from kubefort.errors import InvalidInput, Refused
 from kubefort.model.cluster import CONTROL_PLANE, WORKER, HostEntry
 from kubefort.model.operation import BootstrapArguments
 from kubefort.model.spec import VipKey
@@ -17,6 +18,17 @@ from kubefort_coordinator.phases.nodes import CompleteBootstrap, RegisterNodes, 
 from kubefort_coordinator.phases.objects import ApplyAddons, ApplyObjects
 from kubefort_coordinator.records import ClusterRecord
 from kubefort_coordinator.specs import reaches
+
+NEEDED = (
+    "kubelet",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+    "etcd",
+    "coredns",
+    "pause",
+)
 
 
 def entries(arguments: BootstrapArguments) -> tuple[HostEntry, ...]:
@@ -53,13 +65,20 @@ def check(arguments: BootstrapArguments, coordinator: Coordinator) -> None:
         raise Refused(
             f"{arguments.first} is the first host and must be a control plane", "change its role in cluster.yaml"
         )
+    problems = [each for each in validate(arguments.cluster, entries(arguments)) if each.severity == "error"]
+    if problems:
+        raise InvalidInput("; ".join(map(str, problems)), "mend cluster.yaml and check it: `kfctl config validate`")
     used = [each.name for each in coordinator.records.hosts() if reaches(each, "etcd")]
     if used:
         raise Refused(
             f"there is a cluster already on {', '.join(used)}",
             "go on with `kfctl operation resume`, or remove it with `kfctl reset` on each host",
         )
-    coordinator.bundles.get(arguments.cluster.kubernetes_version)
+    version = arguments.cluster.kubernetes_version
+    found = {artifact.name for artifact in coordinator.bundles.artifacts(version)}
+    missing = [name for name in NEEDED if name not in found]
+    if missing:
+        raise Refused(f"the bundle of {version} lacks {', '.join(missing)}", "make it again with `kfctl bundle create`")
 
 
 def begin(arguments: BootstrapArguments, coordinator: Coordinator) -> None:

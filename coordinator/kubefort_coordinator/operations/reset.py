@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kubefort.errors import Refused
+from kubefort.kubeadm.addresses import split_endpoint
 from kubefort.model.operation import ResetArguments
 
 from kubefort_coordinator.coordinator import Coordinator
@@ -21,8 +23,17 @@ def phases(arguments: ResetArguments, _: Coordinator) -> tuple[Phase, ...]:
 
 
 def check(arguments: ResetArguments, coordinator: Coordinator) -> None:
-    """Raises Refused where there is no such host."""
-    coordinator.records.need_host(arguments.host)
+    """Raises Refused where there is no such host, or where the others reach the API by its address."""
+    host = coordinator.records.need_host(arguments.host)
+    record = coordinator.records.cluster()
+    others = any(each.joined for each in coordinator.records.hosts() if each.name != host.name)
+    if record is None or arguments.force or not others or not record.cluster.endpoint:
+        return
+    if split_endpoint(record.cluster.endpoint)[0] == host.address:
+        raise Refused(
+            f"{host.address}, the address of {host.name}, is the endpoint by which the other hosts reach the API",
+            "reset the others first, or use --force",
+        )
 
 
 KIND = Kind(

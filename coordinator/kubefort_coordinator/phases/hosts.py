@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import msgspec
 from kubefort.errors import KubefortError
+from kubefort.model.status import Check
 
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.phases import DONE, Outcome, Phase, Wait, wait_for_all
@@ -42,29 +44,36 @@ class Preflight(Phase):
         return f"Check {_names(self.hosts)}"
 
     async def run(self, coordinator: Coordinator) -> Outcome:
-        waits, report = [], []
-        for name in self.hosts:
-            spec = coordinator.spec(name)
-            if reaches(coordinator.records.need_host(name), "prepared"):
-                continue
-            status = coordinator.observer.sight(name).status
-            if status is None or status.observed_generation < spec.generation or status.preflight is None:
-                waits.append(f"{name} to report its checks")
-                continue
-            ignored = {each.lower() for each in spec.ignored_checks}
-            report += [
-                f"{name}: [{check.name}] {check.message}" + (f"; {check.hint}" if check.hint else "")
-                for check in status.preflight
-                if check.severity == "error" and not {check.name.lower(), "all"} & ignored
-            ]
+        unchanged = [name for name in self.hosts if not reaches(coordinator.records.need_host(name), "prepared")]
+        waits = [f"{name} to report its checks" for name in unchanged if _checks(coordinator, name) is None]
         if waits:
             return wait_for_all(waits)
+        found = [(name, check) for name in unchanged for check in _checks(coordinator, name) or ()]
+        report = [f"{name}: {_sentence(check)}" for name, check in found if check.severity == "error"]
         if report:
             raise KubefortError(
                 "\n".join((f"{len(report)} check(s) failed:", *report)),
                 "mend these, or ignore them with --ignore-preflight-errors=NAME,...; then run the command again",
             )
+        for name, check in found:
+            coordinator.event(name, "PreflightWarning", _sentence(check), warning=True)
         return DONE
+
+
+def _checks(coordinator: Coordinator, name: str) -> tuple[Check, ...] | None:
+    """What a host's preflight found for its newest spec, ignored errors as warnings; None while it has not run."""
+    spec, status = coordinator.spec(name), coordinator.observer.sight(name).status
+    if status is None or status.observed_generation < spec.generation or status.preflight is None:
+        return None
+    ignored = {each.lower() for each in spec.ignored_checks}
+    return tuple(
+        msgspec.structs.replace(check, severity="warning") if {check.name.lower(), "all"} & ignored else check
+        for check in status.preflight
+    )
+
+
+def _sentence(check: Check) -> str:
+    return f"[{check.name}] {check.message}" + (f"; {check.hint}" if check.hint else "")
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,8 @@ class ClearHost(Phase):
         sight = coordinator.observer.sight(self.host)
         if wait and self.force and not sight.connections:
             return DONE
+        if wait and not sight.connections:
+            wait += "; where it is gone for good: `kfctl reset --force`"
         return Wait(wait) if wait else DONE
 
 

@@ -13,7 +13,7 @@ import pytest
 from kubefort import document
 from kubefort.model.cluster import Cluster, HostEntry, VirtualIP
 from kubefort.model.operation import BootstrapArguments, OperationState, ResetArguments
-from kubefort.model.status import Check
+from kubefort.model.status import Check, Event
 from kubefort.v1 import control_pb2, fleet_pb2
 from kubefort.waiting import within
 from kubefort_coordinator.coordinator import Coordinator
@@ -67,7 +67,8 @@ class Running:
 
 
 def arguments(hosts: tuple[HostEntry, ...] = ENTRIES, **cluster: Any) -> BootstrapArguments:
-    return BootstrapArguments(cluster=Cluster("v1.36.2", **cluster), first="cp-1", hosts=hosts)
+    settings = {"kubernetes_version": "v1.36.2", **cluster}
+    return BootstrapArguments(cluster=Cluster(**settings), first="cp-1", hosts=hosts)
 
 
 @pytest.fixture
@@ -138,6 +139,19 @@ async def test_all_failed_checks_are_one_report_and_can_be_mended(running: Runni
     again = await running.start("bootstrap", arguments(hosts))
     assert again.id == state.id
     assert (await running.end(state.id)).status == "succeeded"
+
+
+async def test_warnings_of_the_checks_are_events(running: Running) -> None:
+    hosts = ENTRIES[:1]
+    state = await running.start("bootstrap", arguments(hosts))
+    await running.join("cp-1", "control-plane", preflight=(Check("NumCPU", "warning", "one CPU", "add one"),))
+    assert (await running.end(state.id)).status == "succeeded"
+    async with running.world.control() as stub:
+        events = [
+            document.decode(answer.event, Event, "event")
+            async for answer in stub.WatchEvents(control_pb2.WatchEventsRequest(host="cp-1"))
+        ]
+    assert ("PreflightWarning", "[NumCPU] one CPU; add one") in [(each.reason, each.message) for each in events]
 
 
 async def test_a_failed_join_is_taken_up_by_its_host_with_checks_ignored(running: Running) -> None:
@@ -224,6 +238,36 @@ async def test_with_the_last_host_the_cluster_goes_and_another_can_be_made(runni
     await running.world.hosts[0].enrol(await running.world.token("control-plane"))
     assert (await running.end(state.id)).status == "succeeded"
     assert coordinator.pki.cluster("kubernetes").certificate != old
+
+
+async def test_a_cluster_that_cannot_work_is_refused(running: Running) -> None:
+    for wrong, words in (
+        ({"service_subnets": ("10.244.0.0/20",)}, "overlap"),
+        ({"kubernetes_version": "v1.35.6"}, "no bundle for v1.35.6"),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError, match=words):
+            await running.start("bootstrap", arguments(ENTRIES, **wrong))
+    assert running.world.coordinator.records.operations() == []
+
+
+async def test_the_host_behind_the_endpoint_stays_until_forced(running: Running) -> None:
+    await running.bootstrap(ENTRIES[:2])
+    with pytest.raises(grpc.aio.AioRpcError, match="is the endpoint by which"):
+        await running.start("reset", ResetArguments("cp-1"))
+
+
+async def test_a_host_that_is_gone_is_waited_for_until_forced(running: Running) -> None:
+    await running.bootstrap()
+    task = running.world.hosts[3].task
+    assert task is not None
+    task.cancel()
+    runner = running.world.server.runner
+    id = (await running.start("reset", ResetArguments("w-1"))).id
+    await running.world.until(lambda: "kfctl reset --force" in runner.state(id).phases[1].waiting_for)
+    forced = await running.end((await running.start("reset", ResetArguments("w-1", force=True))).id)
+    assert forced.status == "succeeded"
+    assert runner.state(id).status == "aborted"
+    assert running.fakes.kubernetes.deleted == ["w-1"]
 
 
 async def test_a_dry_run_lists_the_phases_and_begins_nothing(running: Running) -> None:

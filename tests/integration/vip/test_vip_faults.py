@@ -130,7 +130,9 @@ def test_keys_rotate_and_authentication_rolls_out_in_place(lab: Lab) -> None:
 
 def test_a_stranger_without_the_key_changes_nothing(lab: Lab) -> None:
     one, two = pair(lab, auth=ENFORCE)
-    lab.host().vip(priority=254, auth={**ENFORCE, "keys": [{**KEY, "secret": "aa" * 32}]})
+    stranger = lab.host().vip(auth={**ENFORCE, "keys": [{**KEY, "secret": "aa" * 32}]})
+    wait_for(lambda: stranger.status()["state"] == "backup", "it listens")
+    assert stranger.ask("take")["ok"]
     wait_for(lambda: one.status()["rejected"].get("auth-forged", 0) > 3, "forged adverts are counted")
     assert one.status()["state"] == "active"
     assert two.status()["state"] == "backup"
@@ -205,3 +207,14 @@ def test_cleanup_takes_off_what_was_left(lab: Lab) -> None:
     one.inside(sys.executable, "-m", "kubefort_agent.vip.main", "cleanup", "--config", str(one.config))
     assert not one.holds()
     assert json.loads(one.config.read_text())["vrid"] == 51
+
+
+def test_an_address_that_a_stranger_has_is_not_claimed_before_it_is_free(lab: Lab) -> None:
+    one, stranger = lab.host(), lab.host()
+    stranger.inside("ip", "address", "add", f"{VIP}/32", "dev", "eth0")
+    mac = json.loads(stranger.inside("ip", "-j", "link", "show", "eth0"))[0]["address"]
+    one.vip()
+    wait_for(lambda: f"in use by {mac}" in one.status()["reason"], "the stranger is named")
+    assert not one.holds()
+    stranger.inside("ip", "address", "delete", f"{VIP}/32", "dev", "eth0")
+    lab.wait_holder(1)

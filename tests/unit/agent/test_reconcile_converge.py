@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from kubefort.errors import KubefortError, Refused
 from kubefort.model.cluster import Cluster
-from kubefort.model.spec import Node, NodeSpec
+from kubefort.model.spec import Artifact, Node, NodeSpec
 from kubefort.model.status import Check
 from kubefort_agent.host import Host
 from kubefort_agent.host.facts import HostFacts
@@ -19,7 +19,7 @@ from kubefort_agent.reconcile.loop import Reconciler
 from kubefort_agent.reconcile.probes import Probe
 from kubefort_agent.reconcile.report import Report
 from kubefort_agent.reconcile.state import SpecFile
-from kubefort_agent.resources import File, Resource
+from kubefort_agent.resources import File, Image, Resource
 from kubefort_agent.resources.undo import Undo
 
 SPEC = NodeSpec(1, Cluster("v1.36.2"), Node("n1", "192.0.2.1", "worker"), "prepared")
@@ -210,3 +210,31 @@ def test_specs_of_others_and_of_yesterday_are_refused(tmp_path: Path) -> None:
         specs.accept(stage(generation=4), "n2")
     assert SpecFile(tmp_path / "spec.json").generation == 3
     assert specs.accept(stage(generation=1), "n1", bare=True)
+
+
+async def test_images_go_only_when_what_replaces_them_is_there(host: Host, tmp_path: Path) -> None:
+    await host.containerd.images()
+    new = File(Path("/etc/new"), b"")
+
+    class Archive:
+        async def artifact(self, artifact: Artifact) -> Path:
+            (tmp_path / "archive").write_text(artifact.ref)
+            return tmp_path / "archive"
+
+    host.supplies = Archive()  # type: ignore[assignment]
+    old = Image(Artifact("image", "etcd", "a", 1, "registry.k8s.io/etcd:1"))
+    life = Life(host, Wanted(old))
+    assert await life.cycle(SPEC)
+    life.wanted.list = (new, Broken())
+    await life.cycle(stage(generation=2))
+    assert "registry.k8s.io/etcd:1" in await host.containerd.images()
+    life.wanted.list = (new,)
+    await life.cycle(stage(generation=3))
+    assert "registry.k8s.io/etcd:1" not in await host.containerd.images()
+
+
+async def test_a_fault_of_our_own_is_told_and_does_not_end_the_loop(host: Host) -> None:
+    life = Life(host, Wanted(file("a")))
+    life.wanted.resources = lambda spec, facts: 1 / 0  # type: ignore[assignment,method-assign,return-value]
+    assert not await life.cycle(SPEC)
+    assert life.report.status().pending == ("ZeroDivisionError: division by zero",)

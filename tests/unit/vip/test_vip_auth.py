@@ -121,3 +121,7 @@ def test_a_trailer_survives_the_wire() -> None:
     trailer = sent(auth.clock_sequence(NOW)).trailer
     wire = codec.encode(ADVERT, A, B, trailer)
     assert cause(verifier(), codec.decode(wire, A, B)) == ""
+
+
+def test_the_first_number_is_the_clocks_after_2038_too() -> None:
+    assert Sequence().next(3e9) == auth.clock_sequence(3e9)
