@@ -15,7 +15,7 @@ from kubefort.model.spec import NodeSpec
 from kubefort.model.status import Check
 from kubefort.waiting import backoff, within
 
-from kubefort_agent.host import Host, cleanup, facts
+from kubefort_agent.host import Host, cleanup, facts, memory
 from kubefort_agent.host.facts import HostFacts
 from kubefort_agent.reconcile.converge import CLUSTER, Outcome, converge, observe, own, remove_unwanted
 from kubefort_agent.reconcile.health import HasProbes, Health
@@ -110,6 +110,8 @@ class Reconciler:
             removed += await remove_unwanted(self._host, wanted, self._ledger, images=True)
         outcome.removed = removed
         self._remember(resources, due, outcome)
+        if outcome.applied:
+            memory.give_back()
         return outcome
 
     async def _resources(self, spec: NodeSpec) -> tuple[Resource, ...]:

@@ -11,6 +11,7 @@ import socket
 import ssl
 
 import msgspec
+
 from kubefort.vipfile import HealthStatus, VipHealth
 
 _URL = re.compile(r"(https?)://(\[[0-9a-fA-F:.]+\]|[^/:\[\]\s]+)(?::(\d+))?(/.*)?")

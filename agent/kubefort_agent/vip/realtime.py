@@ -23,7 +23,7 @@ def enter() -> list[str]:
     """Real-time scheduling, memory locked, no cyclic garbage collection; what could not be had, in words."""
     refused = []
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(_PRIORITY))
+        schedule()
     except OSError as error:
         refused.append(f"no real-time scheduling ({error.strerror}): adverts may be late on a busy host")
     # Pages are locked as they are touched: locking all that is mapped would double the memory.
@@ -38,6 +38,11 @@ def enter() -> list[str]:
     gc.freeze()
     gc.disable()
     return refused
+
+
+def schedule() -> None:
+    """Real-time scheduling for the calling thread, and not for what it starts. Raises OSError where that is refused."""
+    os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(_PRIORITY))
 
 
 def notify(message: str) -> None:

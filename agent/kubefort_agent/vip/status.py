@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+
 from kubefort.vipfile import VipReply, VipRequest
 
 _MOST_CLIENTS = 16

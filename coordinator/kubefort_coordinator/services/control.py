@@ -17,7 +17,6 @@ from kubefort.v1 import control_pb2 as wire
 from kubefort.v1.control_pb2_grpc import ControlServiceServicer
 
 from kubefort_coordinator import memory
-from kubefort_coordinator.bundles import total_size
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.operations import Kind
 from kubefort_coordinator.operations.runner import Runner
@@ -149,7 +148,7 @@ class Control(ControlServiceServicer):
                     kubernetes_version=each.kubernetes_version,
                     etcd_version=each.etcd_version,
                     artifacts=len(each.artifacts),
-                    size=total_size(each),
+                    size=each.size,
                 )
                 for each in self._coordinator.bundles.all()
             ]

@@ -218,3 +218,13 @@ def test_an_address_that_a_stranger_has_is_not_claimed_before_it_is_free(lab: La
     assert not one.holds()
     stranger.inside("ip", "address", "delete", f"{VIP}/32", "dev", "eth0")
     lab.wait_holder(1)
+
+
+def test_probe_hears_other_routers_and_who_has_the_address(lab: Lab) -> None:
+    one = lab.host().vip()
+    lab.wait_holder(1)
+    two = lab.host()
+    two.write()
+    said = json.loads(two.inside(sys.executable, "-m", "kubefort_agent.vip.main", "probe", "--config", str(two.config)))
+    assert [(speaker["address"], speaker["vrid"]) for speaker in said["speakers"]] == [(one.address, 51)]
+    assert VIP in said["in_use"]

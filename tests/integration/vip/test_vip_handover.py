@@ -104,6 +104,8 @@ def test_a_planned_move_breaks_nothing(lab: Lab, how: str) -> None:
         assert two.ask("take")["ok"]
     else:
         one.kill(signal.SIGTERM)
+        lab.wait_holder(2)
+        one.vip()  # as a restart does
     lab.wait_holder(2)
     time.sleep(1)
     assert two.status()["draining"] == "forwarding", two.status()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kubefort_agent.vip import auth, codec
 from kubefort_agent.vip.auth import AuthError, Sequence, Verifier
 from kubefort_agent.vip.codec import Advert, Decoded

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from kubefort.vipfile import VipFile, VipReply, VipRequest
 from kubefort_agent.vip import arp, auth, codec, drain, netlink
 from kubefort_agent.vip.group import OFFER_MS, Group

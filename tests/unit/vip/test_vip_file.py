@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from kubefort import vipfile
 from kubefort.errors import InvalidInput
 from kubefort.vipfile import VipFile, VipReply, VipRequest

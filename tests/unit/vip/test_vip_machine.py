@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from kubefort_agent.vip.machine import Announce, Claim, Machine, Prepare, Release, Send, Settings, State
 
 A, B, C = b"\x0a\0\0\x01", b"\x0a\0\0\x02", b"\x0a\0\0\x03"
