@@ -16,6 +16,7 @@ from pathlib import Path
 
 from kubefort.errors import Unavailable
 from kubefort.vipfile import VipFile
+
 from kubefort_agent.vip.codec import text
 from kubefort_agent.vip.netlink import Kernel
 from kubefort_agent.vip.realtime import log

@@ -10,9 +10,9 @@ from pathlib import Path
 sys.modules.setdefault("typing_extensions", None)  # type: ignore[arg-type]
 
 import msgspec  # noqa: E402
-
 from kubefort import vipfile  # noqa: E402
 from kubefort.errors import KubefortError  # noqa: E402
+
 from kubefort_agent.vip.loop import Loop  # noqa: E402
 from kubefort_agent.vip.netlink import Kernel  # noqa: E402
 from kubefort_agent.vip.ownership import drop  # noqa: E402

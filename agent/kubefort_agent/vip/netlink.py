@@ -12,7 +12,6 @@ import socket
 import struct
 
 import msgspec
-
 from kubefort.errors import Unavailable
 
 _HEADER = struct.Struct("=IHHII")

@@ -6,6 +6,7 @@ from functools import partial
 
 from kubefort.errors import Unavailable
 from kubefort.vipfile import VipFile
+
 from kubefort_agent.vip.arp import Announcer
 from kubefort_agent.vip.codec import pack
 from kubefort_agent.vip.netlink import Kernel, Link
