@@ -22,7 +22,7 @@ from kubefort_coordinator.operations.runner import Runner
 from kubefort_coordinator.records import ClusterRecord, HostRecord, Settings
 
 from tests.integration.vip.netns import VIP, Host, Lab, wait_for
-from tests.integration.vip.test_vip_handover import serve, traffic
+from tests.integration.vip.traffic import serve, traffic
 
 VIRTUAL = VirtualIP(VIP)
 
@@ -107,7 +107,7 @@ async def steered(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> A
 async def test_a_move_breaks_nothing(steered: Steered) -> None:
     for host in steered.hosts.values():
         serve(host)
-    running = traffic(steered.lab.host())
+    running = traffic(steered.lab.host(), VIP)
     state = await steered.perform("vip-move", VipMoveArguments("cp2"))
     assert state.status == "succeeded", state
     assert steered.lab.holders() == [2]
