@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import msgspec
-from kubefort.errors import KubefortError
+from kubefort.errors import KubefortError, Refused
 from kubefort.kubeadm.addresses import host_port
 from kubefort.model.spec import EtcdMembership
 
 from kubefort_coordinator.coordinator import Coordinator
-from kubefort_coordinator.etcd.client import NotInSync
-from kubefort_coordinator.etcd.quorum import may_add
+from kubefort_coordinator.etcd.client import EtcdClient, Member, NotInSync
+from kubefort_coordinator.etcd.quorum import may_add, may_remove
 from kubefort_coordinator.membership import views
 from kubefort_coordinator.phases import DONE, Outcome, Phase, Wait
 from kubefort_coordinator.records import HostRecord
@@ -70,6 +71,10 @@ class JoinEtcd(Phase):
         async with coordinator.etcd(*others) as etcd:
             members = await etcd.members()
             own = next((member for member in members if peer_url(host) in member.peer_urls), None)
+            if own is not None and host.etcd is None and await _is_stale(etcd, members, own):
+                await etcd.remove(own.id)
+                coordinator.event(host.name, "EtcdMemberRemoved", f"the member that {host.name} had before is removed")
+                members, own = await etcd.members(), None
             if own is None:
                 obstacle = may_add(await views(etcd, members))
                 if obstacle:
@@ -90,6 +95,24 @@ class JoinEtcd(Phase):
             except NotInSync as error:
                 return Wait(f"etcd on {host.name} to be in sync ({error.message})", POLL_S)
         return DONE
+
+
+async def _is_stale(etcd: EtcdClient, members: Sequence[Member], own: Member) -> bool:
+    """Whether a member is of a host's earlier life: its data are lost, so it neither answers nor may start again.
+
+    Raises Refused where it may not be removed.
+    """
+    seen = await views(etcd, members)
+    view = next(each for each in seen if each.id == own.id)
+    if view.healthy or not view.started:
+        return False
+    obstacle = may_remove(seen, own.id)
+    if obstacle:
+        raise Refused(
+            f"etcd still has the member that {view.name} had before, and it may not be removed now: {obstacle}",
+            "mend the other members first: `kfctl doctor`",
+        )
+    return True
 
 
 @dataclass(frozen=True)

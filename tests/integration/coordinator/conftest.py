@@ -25,7 +25,7 @@ from kubefort_coordinator.main import setup
 from kubefort_coordinator.operations import Kind
 from kubefort_coordinator.server import Server
 
-LONG = 30.0
+LONG = 120.0
 
 
 @dataclass
@@ -45,7 +45,9 @@ class Host:
     def facts(self) -> Facts:
         return Facts(hostname=self.name, machine_id=self.machine_id or f"machine-{self.name}", address=self.address)
 
-    async def enrol(self, token: str, pin: str = "", offset: float = 0.0) -> fleet_pb2.EnrolResponse:
+    async def enrol(
+        self, token: str, pin: str = "", offset: float = 0.0, bare: bool = False
+    ) -> fleet_pb2.EnrolResponse:
         address = self.world.enrolment_address
         authority = await asyncio.to_thread(identity.fetch_authority, address, pin or self.world.pin, LONG)
         key = identity.new_key()
@@ -57,6 +59,7 @@ class Host:
                     facts=document.encode(self.facts),
                     version="test",
                     time=time.time() + offset,
+                    bare=bare,
                 ),
                 timeout=LONG,
             )
