@@ -16,7 +16,6 @@ from kubefort.model.status import Facts
 from kubefort.run import CommandFailed, run
 from kubefort.waiting import backoff, within
 
-
 NO_SUCH_UNIT = 5  # systemctl's exit code
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import msgspec
-from kubefort.errors import KubefortError, Refused
+from kubefort.errors import KubefortError, Refused, Unavailable
 from kubefort.kubeadm.addresses import host_port
 from kubefort.model.spec import EtcdMembership
 
@@ -28,7 +28,10 @@ def peer_url(host: HostRecord) -> str:
 
 @dataclass(frozen=True)
 class StartFirstControlPlane(Phase):
-    """etcd's first member, and the first API server: they find each other, so they start together."""
+    """etcd's first member, and the first API server: they find each other, so they start together.
+
+    Done when etcd answers: other members can be added while the API server starts.
+    """
 
     name: ClassVar[str] = "start-first-control-plane"
 
@@ -49,7 +52,12 @@ class StartFirstControlPlane(Phase):
                 membership = EtcdMembership(((host.name, peer_url(host)),), "new")
                 coordinator.update_host(host.name, etcd=membership)
             coordinator.raise_stage(host.name, "control-plane")
-        return await api_ready(coordinator, self.host)
+        async with coordinator.etcd(host) as etcd:
+            try:
+                await etcd.members()
+            except Unavailable as error:
+                return Wait(f"etcd of {host.name} ({error.message})", POLL_S)
+        return DONE
 
 
 @dataclass(frozen=True)
@@ -130,9 +138,18 @@ class StartControlPlane(Phase):
         return DONE
 
 
-async def api_ready(coordinator: Coordinator, host: str) -> Outcome:
-    """Done when the API server of a host says it is ready."""
-    ready, why = await coordinator.kubernetes(host).ready()
-    if ready:
-        return DONE
-    return Wait(f"the API server of {host} to be ready ({why or coordinator.unsettled(host)})", POLL_S)
+@dataclass(frozen=True)
+class WaitForApiServer(Phase):
+    """Until the API server of a host says it is ready."""
+
+    name: ClassVar[str] = "wait-for-api-server"
+
+    @property
+    def title(self) -> str:
+        return f"Wait for the API server of {self.host}"
+
+    async def run(self, coordinator: Coordinator) -> Outcome:
+        ready, why = await coordinator.kubernetes(self.host).ready()
+        if ready:
+            return DONE
+        return Wait(f"the API server of {self.host} to be ready ({why or coordinator.unsettled(self.host)})", POLL_S)

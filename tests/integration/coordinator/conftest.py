@@ -38,6 +38,8 @@ class Host:
     address: str = "192.0.2.1"
     identity: Identity | None = None
     preflight: tuple[Check, ...] = ()
+    version: str = "0.1.0"
+    protocol: int = 1
     specs: list[NodeSpec] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
 
@@ -85,7 +87,8 @@ class Host:
 
     async def _talk(self, stub: Any) -> None:
         call = stub.Connect()
-        await call.write(fleet_pb2.ConnectRequest(hello=fleet_pb2.Hello(version="test", protocol=1, time=time.time())))
+        hello = fleet_pb2.Hello(version=self.version, protocol=self.protocol, time=time.time())
+        await call.write(fleet_pb2.ConnectRequest(hello=hello))
         async for answer in call:
             spec = document.decode(answer.spec, NodeSpec, "spec")
             self.specs.append(spec)

@@ -11,7 +11,7 @@ from typing import Any
 import grpc.aio
 import msgspec
 import pytest
-from kubefort import document
+from kubefort import document, identity
 from kubefort.model.cluster import Cluster, HostEntry, VirtualIP
 from kubefort.model.operation import BootstrapArguments, OperationState, ResetArguments
 from kubefort.model.status import Check, Condition, Event
@@ -179,6 +179,43 @@ async def test_a_virtual_ip_brings_endpoint_and_key(running: Running) -> None:
     async with host.stub() as stub:
         answer = await stub.FetchSecret(fleet_pb2.FetchSecretRequest(name=spec.vip_keys[0].secret))
     assert len(answer.content) == 32
+
+
+async def test_an_agent_of_the_minor_version_before_joins(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kubefort_coordinator.services.fleet.PROTOCOL", 2)
+    await running.bootstrap((HostEntry("cp-1", "control-plane"),))
+    _, id = await running.join("w-1", "worker", version="0.0.9")
+    assert (await running.end(id)).status == "succeeded"
+
+
+@pytest.mark.parametrize(("protocol", "hint"), [(2, "upgrade the coordinator"), (0, "upgrade the agent of w-1")])
+async def test_an_agent_of_another_protocol_is_refused_and_operators_hear_of_it_once(
+    running: Running, protocol: int, hint: str
+) -> None:
+    await running.bootstrap((HostEntry("cp-1", "control-plane"),))
+    host, id = await running.join("w-1", "worker", version="9.9.9", protocol=protocol)
+    for _ in range(2):
+        async with host.stub() as stub:
+            with pytest.raises(grpc.aio.AioRpcError, match=f"9.9.9 of w-1 speaks protocol {protocol}") as caught:
+                await host._talk(stub)
+        assert identity.as_error(caught.value).hint == hint
+    said = [each.message for each in await events(running) if each.reason == "ProtocolMismatch"]
+    assert len(said) == 1
+    host.protocol = 1
+    assert (await running.end(id)).status == "succeeded"
+
+
+async def test_the_manifests_of_a_pod_network_are_applied_in_order(running: Running) -> None:
+    hosts = (HostEntry("cp-1", "control-plane"),)
+    wanted = arguments(hosts, pod_network="manifest", pod_network_manifests=("a.yaml", "b.yaml"))
+    with pytest.raises(grpc.aio.AioRpcError, match="did not come along"):
+        await running.start("bootstrap", wanted)
+    texts = [f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n" for name in ("net-a", "net-b")]
+    state = await running.start("bootstrap", msgspec.structs.replace(wanted, manifests=tuple(texts)))
+    await running.join("cp-1", "control-plane")
+    assert (await running.end(state.id)).status == "succeeded"
+    names = [each["metadata"]["name"] for each in running.fakes.kubernetes.objects]
+    assert [name for name in names if name.startswith("net-")] == ["net-a", "net-b"]
 
 
 async def test_hosts_join_a_running_cluster_one_after_another(running: Running) -> None:
