@@ -93,7 +93,8 @@ def _etcd(context: Context) -> Iterator[Resource]:
     yield from _identities(context)
     yield Folder(ETCD_DATA, 0o700)
     yield from kubelet(context)
-    yield from _run("etcd", context)
+    if context.spec.etcd is not None or context.spec.reaches("control-plane"):
+        yield from _run("etcd", context)
 
 
 def _identities(context: Context) -> Iterator[Resource]:

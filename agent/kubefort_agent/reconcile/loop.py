@@ -115,8 +115,9 @@ class Reconciler:
         wanted = {CLUSTER, *(resource.key for resource in resources)}
         removed, stuck = await self._remove(wanted, images=False)
         due = [resource for resource in resources if self._is_due(resource)]
-        outcome = await converge(self._host, due, self.report.doing)
+        outcome = await converge(self._host, due, self.report.doing, repair=self._specs.was_reached(spec))
         if outcome.in_sync:
+            self._specs.mark_reached(spec)
             more, stuck = await self._remove(wanted, images=True)
             removed += more
             if outcome.applied or removed:
@@ -161,6 +162,7 @@ class Reconciler:
         """Stage absent: nothing of ours stays."""
         self._synced.clear()
         self._checked = None
+        self._specs.forget_reached()
         if len(self._ledger) == 0:
             return Outcome()
         await cleanup.stop(self._host)
