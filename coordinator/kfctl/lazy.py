@@ -51,6 +51,7 @@ _GOES_ON = {
     "join": "; the join goes on, type the same command again to watch it",
     "operation": _WATCH,
     "reset": _WATCH,
+    "vip": _WATCH,
 }
 
 

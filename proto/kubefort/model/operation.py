@@ -38,6 +38,16 @@ class ResetArguments(Document, frozen=True):
     force: bool = False
 
 
+class VipMoveArguments(Document, frozen=True):
+    """The virtual IP goes to `host`; "": to whichever host is fit and next."""
+
+    host: str = ""
+
+
+class VipRotateKeyArguments(Document, frozen=True):
+    """The virtual IP's adverts get a new key."""
+
+
 class PhaseState(Document, frozen=True):
     """A phase: times in seconds since 1970 (0: not yet); `waiting_for` one sentence while it waits."""
 
