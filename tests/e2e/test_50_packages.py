@@ -16,6 +16,7 @@ from tests.lab.shell import run
 pytestmark = pytest.mark.timeout(900)
 NEWER = "0.1.0+newer"
 UNITS = ("kubefort-agent.service", "kubefort-vip.service", "kubefort-coordinator.service")
+LASTING = ("kubelet", "etcd", "kube-apiserver", "kube-proxy", "pause")
 PLACES = ("/etc", "/usr", "/opt", "/var/lib", "/run/kubefort", "/run/kubefort-vip", "/var/log/pods")
 # What others keep there and change by themselves: the runtime's store, dpkg's records, systemd's clocks and seeds.
 OTHERS = re.compile(
