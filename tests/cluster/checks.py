@@ -69,7 +69,7 @@ def api_servers_ready(operator: Operator, timeout: float = 90.0) -> None:
 
 
 def system_pods_ready(operator: Operator, timeout: float = 400.0) -> None:
-    """All pods of kube-system are Ready, a kube-proxy on each host among them. Kubelet's back-off after crashes is up to five minutes."""
+    """All pods of kube-system are Ready, a kube-proxy on each host too. Kubelet's back-off is up to five minutes."""
     chosen = [] if operator.has_dns else ["--selector=k8s-app!=kube-dns"]
 
     def ready() -> bool:
