@@ -25,6 +25,7 @@ FOLDERS = (
     "/opt/kubefort",
     "/var/lib/kubefort/secrets",
     "/var/lib/kubefort/units",
+    "/var/lib/kubefort/docker-images",
     "/var/lib/kubefort/artifacts",
 )
 MOUNTS = ("/var/lib/kubelet/", "/run/netns/cni-", "/var/run/netns/cni-")

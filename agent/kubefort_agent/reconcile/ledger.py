@@ -14,10 +14,11 @@ FILE = Path("/var/lib/kubefort/owned.json")
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A resource's key and what undoes it, to be run in this order."""
+    """A resource's key and what undoes it, to be run in this order; `late`: see Resource."""
 
     key: str
     undo: tuple[Undo, ...]
+    late: bool = False
 
 
 class Ledger:
@@ -34,6 +35,9 @@ class Ledger:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def get(self, key: str) -> Entry | None:
+        return self._entries.get(key)
 
     def newest_first(self) -> tuple[Entry, ...]:
         return tuple(reversed(self._entries.values()))

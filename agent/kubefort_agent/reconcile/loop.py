@@ -17,7 +17,7 @@ from kubefort.waiting import backoff, within
 
 from kubefort_agent.host import Host, cleanup, facts
 from kubefort_agent.host.facts import HostFacts
-from kubefort_agent.reconcile.converge import CLUSTER, Outcome, converge, observe, own, remove_unwanted
+from kubefort_agent.reconcile.converge import CLUSTER, Outcome, converge, observe, own, remove_unwanted, replaced
 from kubefort_agent.reconcile.health import HasProbes, Health
 from kubefort_agent.reconcile.ledger import Ledger
 from kubefort_agent.reconcile.probes import Prober
@@ -103,12 +103,13 @@ class Reconciler:
         resources = await self._resources(spec)
         await own(self._host, resources, self._ledger)
         wanted = {CLUSTER, *(resource.key for resource in resources)}
-        removed = await remove_unwanted(self._host, wanted, self._ledger, images=False)
+        in_place = {key for resource in resources for key in replaced(resource)}
+        removed = await remove_unwanted(self._host, wanted | in_place, self._ledger, late=False)
         due = [resource for resource in resources if self._is_due(resource)]
-        outcome = await converge(self._host, due)
+        outcome = await converge(self._host, due, self._ledger)
         if outcome.in_sync:
-            removed += await remove_unwanted(self._host, wanted, self._ledger, images=True)
-        outcome.removed = removed
+            removed += await remove_unwanted(self._host, wanted, self._ledger, late=True)
+        outcome.removed += removed
         self._remember(resources, due, outcome)
         return outcome
 
@@ -144,7 +145,7 @@ class Reconciler:
         if len(self._ledger) == 0:
             return Outcome()
         await cleanup.stop(self._host)
-        removed = await remove_unwanted(self._host, set(), self._ledger, images=True)
+        removed = await remove_unwanted(self._host, set(), self._ledger, late=True)
         self.report.event("Reset", f"removed {len(removed)} resources", diff=tuple(f"- {key}" for key in removed))
         return Outcome(removed=removed)
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Container:
     """A container on the host's network with --restart=always.
 
-    `mounts` are (host path, path inside, read-only); `checks` digests of what it reads only at its start.
+    `mounts` are (host path, path inside, read-only); `checks` digests of what it reads only at its start; `score` is
+    its oom_score_adj, None for Docker's own.
     """
 
     name: str
@@ -25,6 +26,8 @@ class Container:
     environment: tuple[tuple[str, str], ...] = ()
     mounts: tuple[tuple[str, str, bool], ...] = ()
     checks: tuple[str, ...] = ()
+    score: int | None = None
+    replaces: tuple[str, ...] = ()
     every: ClassVar[float] = 10.0
 
     @property
@@ -33,7 +36,7 @@ class Container:
 
     @property
     def digest(self) -> str:
-        text = repr((self.image, self.command, self.environment, self.mounts, self.checks))
+        text = repr((self.image, self.command, self.environment, self.mounts, self.checks, self.score))
         return hashlib.sha256(text.encode()).hexdigest()
 
     async def diff(self, host: Host) -> tuple[str, ...]:
@@ -44,8 +47,10 @@ class Container:
     async def apply(self, host: Host) -> None:
         from kubefort_agent.host import docker
 
-        mounts = {source: (target, read_only) for source, target, read_only in self.mounts}
-        await docker.run(self.name, self.image, self.command, dict(self.environment), mounts, self.digest)
+        mounts = tuple(f"{source}:{target}:{'ro' if fixed else 'rw'}" for source, target, fixed in self.mounts)
+        await docker.run(
+            docker.Running(self.name, self.image, self.command, self.environment, mounts, self.digest, self.score)
+        )
 
     async def undo(self, host: Host) -> tuple[Undo, ...]:
         return (RemoveContainer(self.name),)

@@ -10,7 +10,7 @@ from kubefort import files
 from kubefort.paths import MANIFESTS
 
 from kubefort_agent.resources.file import difference
-from kubefort_agent.resources.undo import RestoreFile, Undo
+from kubefort_agent.resources.undo import StopStaticPod, Undo
 
 if TYPE_CHECKING:
     from kubefort_agent.host import Host
@@ -18,11 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StaticPod:
-    """`checks` are digests of what the pod reads only at its start: when one changes, so must the manifest's text."""
+    """`checks` are digests of what the pod reads only at its start: when one changes, so must the manifest's text.
+
+    ports      what the pod listens on: taken away means that they are free again
+    exclusive  and that its process has ended
+    """
 
     name: str
     manifest: bytes
     checks: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+    exclusive: bool = False
+    replaces: tuple[str, ...] = ()
     every: ClassVar[float] = 5.0
 
     @property
@@ -40,4 +47,4 @@ class StaticPod:
         files.write(host.path(self.path), self.manifest, 0o600)
 
     async def undo(self, host: Host) -> tuple[Undo, ...]:
-        return (RestoreFile(str(self.path)),)
+        return (StopStaticPod(self.name, self.ports, self.exclusive),)

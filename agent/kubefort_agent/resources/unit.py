@@ -25,7 +25,8 @@ class Unit:
     """A unit with our content, or (content "") one of another package that is only kept enabled and running.
 
     `restart_on` are strings such as digests of the files that the program reads at its start. The digest of content and
-    restart_on under which the unit was last started is kept on disk: another one, or none, asks for a restart.
+    restart_on under which the unit was last started is kept on disk: another one, or none, asks for a restart, unless
+    there is nothing that we could have changed.
     """
 
     name: str
@@ -33,6 +34,8 @@ class Unit:
     enabled: bool = True
     running: bool = True
     restart_on: tuple[str, ...] = ()
+    replaces: tuple[str, ...] = ()
+    late: bool = False
     every: ClassVar[float] = 10.0
 
     @property
@@ -65,6 +68,8 @@ class Unit:
         return tuple(lines)
 
     def _started_as_wanted(self, host: Host) -> bool:
+        if not self.content and not self.restart_on:
+            return True
         try:
             return host.path(RECORDS / self.name).read_text() == self.digest
         except FileNotFoundError:

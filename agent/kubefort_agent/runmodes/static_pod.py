@@ -21,7 +21,7 @@ STARTUP_SECONDS = 240
 def resources(component: Component, context: Context) -> tuple[Resource, ...]:
     """The component as a static pod."""
     content = yaml.safe_dump(manifest(component, context), default_flow_style=False, sort_keys=True, width=1_000_000)
-    return (StaticPod(component.name, content.encode()),)
+    return (StaticPod(component.name, content.encode(), ports=component.ports, exclusive=component.exclusive),)
 
 
 def manifest(component: Component, context: Context) -> dict[str, object]:

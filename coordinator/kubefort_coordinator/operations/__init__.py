@@ -55,9 +55,9 @@ def interruption(running: str, new: str, *, same_host: bool) -> Interruption:
 
 def kinds() -> dict[str, Kind]:
     """All kinds of operations by name."""
-    from kubefort_coordinator.operations import bootstrap, join, reset
+    from kubefort_coordinator.operations import bootstrap, convert, join, reset
 
-    return {kind.name: kind for kind in (bootstrap.KIND, join.KIND, reset.KIND)}
+    return {kind.name: kind for kind in (bootstrap.KIND, join.KIND, reset.KIND, convert.KIND)}
 
 
 def arguments_of(kind: Kind, raw: dict[str, object]) -> Document:
