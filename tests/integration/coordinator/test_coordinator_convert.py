@@ -8,7 +8,14 @@ from kubefort.model.cluster import RunMode
 from kubefort.model.operation import ConvertArguments
 from kubefort_coordinator.specs import run_modes
 
-from tests.integration.coordinator.test_coordinator_operations import CONTROL_PLANES, ENTRIES, Running, running
+from tests.integration.coordinator.test_coordinator_operations import (
+    CONTROL_PLANES,
+    ENTRIES,
+    Killer,
+    Running,
+    live_through,
+    running,
+)
 
 __all__ = ["running"]
 
@@ -103,3 +110,16 @@ async def test_a_dry_run_reads_as_what_would_happen(running: Running) -> None:
     titles = [phase.title for phase in state.phases]
     assert titles[:2] == ["Run etcd of cp-1 as docker", "Run kube-scheduler of cp-1 as docker"]
     assert titles[-1] == "Record that etcd, kube-scheduler run as docker"
+
+
+async def test_killed_at_every_journal_entry_it_ends_converted(running: Running) -> None:
+    world, killer = running.world, Killer()
+    await running.bootstrap()
+    await world.stop()
+    world.patch = killer.patch(running.fakes)
+    await world.start()
+    id = (await running.start("convert", convert("etcd", "kube-scheduler"))).id
+    ended = await live_through(world, id)
+    assert (ended.status, ended.error) == ("succeeded", "")
+    assert len(killer.seen) == 4 * len(ended.phases)
+    assert modes(running, "etcd") == modes(running, "kube-scheduler") == ["systemd"] * 3
