@@ -22,6 +22,7 @@ import click
 from kubefort import __version__
 from kubefort.errors import KubefortError
 from kubefort.run import run
+
 from pages import SHELLS, completion, manual
 from wheels import third_party
 

@@ -35,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 async def _run(root: Path) -> int:
+    from kubefort_agent.host import memory
+
+    memory.few_arenas()
     from kubefort_agent import desired
     from kubefort_agent.preflight import preflight
     from kubefort_agent.service.agent import Agent

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import click
 from kubefort import document, files
+from kubefort.bundle import MANIFEST, BundleArtifact, Manifest
 from kubefort.errors import InvalidInput
 from kubefort.kubeadm.versions import Version, parse
 from kubefort.run import run
 
-from kfctl.bundles import MANIFEST, BundleArtifact, Manifest, digest
+from kfctl.bundles import digest
 from kfctl.registry import Reference, Registry
 from kfctl.web import download, text
 

@@ -1,51 +1,12 @@
-"""Bundle folders: the manifest, and whether the files are those it names."""
+"""Whether a bundle's files are those that its manifest names."""
 
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from pathlib import Path
 
-from kubefort import document
-from kubefort.document import Document
+from kubefort.bundle import Manifest, read_manifest
 from kubefort.errors import InvalidInput
-
-MANIFEST = "manifest.json"
-
-
-class BundleArtifact(Document, frozen=True):
-    """A file of a bundle: `file` is relative to its folder, `size` in bytes, `ref` an image's reference."""
-
-    kind: Literal["binary", "image"]
-    name: str
-    file: str
-    sha256: str
-    size: int
-    ref: str = ""
-
-
-class Manifest(Document, frozen=True):
-    """manifest.json."""
-
-    kubernetes_version: str
-    etcd_version: str
-    artifacts: tuple[BundleArtifact, ...]
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a bundle; raises InvalidInput where there is none, or one that is not to be trusted."""
-    path = folder / MANIFEST
-    try:
-        manifest = document.decode(path.read_bytes(), Manifest, str(path))
-    except OSError as error:
-        raise InvalidInput(
-            f"{folder} is not a bundle: {path.name}: {error.strerror}", "make one: `kfctl bundle create v1.36.2`"
-        ) from error
-    for artifact in manifest.artifacts:
-        parts = PurePosixPath(artifact.file).parts
-        if PurePosixPath(artifact.file).is_absolute() or ".." in parts:
-            raise InvalidInput(f'{path}: the file "{artifact.file}" lies outside of the bundle')
-    return manifest
 
 
 def digest(path: Path) -> tuple[str, int]:

@@ -11,7 +11,8 @@ from kfctl import operator
 from kfctl.client import connect
 from kfctl.health import Finding, findings
 
-_UNITS = ("kubefort-coordinator.service", "kubefort-agent.service")
+_UNITS = ("kubefort-coordinator.service", "kubefort-agent.service", "kubefort-vip.service")
+_PROPERTIES = "UnitFileState,ActiveState,ConditionResult"
 
 
 async def examine(config: Path) -> tuple[Finding, ...]:
@@ -30,15 +31,16 @@ async def examine(config: Path) -> tuple[Finding, ...]:
 
 
 async def _services() -> list[Finding]:
-    """Services of ours on this host that are enabled and do not run."""
+    """Services of ours on this host that are enabled, have something to do (their unit's condition) and do not run."""
     found: list[Finding] = []
     for unit in _UNITS:
         try:
-            said = await run("systemctl", "show", unit, "--property=UnitFileState,ActiveState", check=False, timeout=10)
+            said = await run("systemctl", "show", unit, f"--property={_PROPERTIES}", check=False, timeout=10)
         except CommandFailed:
             return found
         state = dict(line.split("=", 1) for line in said.stdout.splitlines() if "=" in line)
-        if state.get("UnitFileState") == "enabled" and state.get("ActiveState") not in ("active", "activating"):
+        wanted = state.get("UnitFileState") == "enabled" and state.get("ConditionResult") != "no"
+        if wanted and state.get("ActiveState") not in ("active", "activating"):
             why = f"it is {state.get('ActiveState')}"
             found.append(Finding(f"{unit} does not run on this host", why, f"journalctl -u {unit} -n 50"))
     return found

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import msgspec
 from kubefort import clusterfile, identity, paths
+from kubefort.bundle import read_manifest
 from kubefort.clusterfile import ClusterFile
 from kubefort.errors import InvalidInput, Refused
 from kubefort.model.cluster import CONTROL_PLANE, WORKER, Role
 from kubefort.model.operation import BootstrapArguments, OperationState, Overview
 
 from kfctl import operator, setup, thishost
-from kfctl.bundles import read_manifest
 from kfctl.client import Client
 from kfctl.membership import Ticket, enrol, enrolled, joined, own_state, same_cluster, start_agent
 from kfctl.plans import differences, wished_cluster
@@ -80,8 +80,9 @@ async def _init(
     others = [entry.name for entry in file.hosts if entry.name != host]
     if others:
         report.note(f"the bootstrap needs these hosts as well: {', '.join(others)}; type there what their role needs:")
-        for role in dict.fromkeys(entry.role for entry in file.hosts if entry.name != host):
-            report.note(f"{role}: {await _join_command(client, role)}")
+        roles = [entry.role for entry in file.hosts if entry.name != host]
+        for role in dict.fromkeys(roles):
+            report.note(f"{role}: {await _join_command(client, role, roles.count(role))}")
     last = await follow(lambda: client.states(operation.id), report, timeout)
     demand(last)
     commands = {role: await _join_command(client, role) for role in (CONTROL_PLANE, WORKER)}
@@ -189,8 +190,8 @@ async def _join_first(client: Client, host: str, address: str, ignored: tuple[st
     await start_agent(member)
 
 
-async def _join_command(client: Client, role: Role) -> str:
-    return (await client.create_token(role, TOKEN_LIFETIME_S, 1)).join_command
+async def _join_command(client: Client, role: Role, uses: int = 1) -> str:
+    return (await client.create_token(role, TOKEN_LIFETIME_S, uses)).join_command
 
 
 def _finished(commands: dict[Role, str]) -> str:

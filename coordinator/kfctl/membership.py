@@ -108,6 +108,8 @@ async def enrol(ticket: Ticket, address: str, ignored: tuple[str, ...]) -> Membe
     `address` is this host's own. Raises Refused (with the coordinator's reason), Unavailable, InvalidInput.
     """
     facts = await thishost.facts(address)
+    if (paths.IDENTITY / "tls.crt").exists():
+        await thishost.stop_service(AGENT)  # it forgets a membership that ended, but not the one that begins here
     authority = await asyncio.to_thread(identity.fetch_authority, ticket.address, ticket.pin)
     key = _key(paths.IDENTITY)
     request = wire.EnrolRequest(

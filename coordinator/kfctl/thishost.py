@@ -122,6 +122,14 @@ async def start_service(unit: str, restart: bool = False) -> None:
         raise KubefortError(f"{unit} does not start: {error.message}", f"see `journalctl -u {unit} -n 50`") from error
 
 
+async def stop_service(unit: str) -> None:
+    """Stop a systemd service; it stays enabled."""
+    try:
+        await run("systemctl", "stop", unit, timeout=120)
+    except CommandFailed as error:
+        raise KubefortError(f"{unit} does not stop: {error.message}", f"see `journalctl -u {unit} -n 50`") from error
+
+
 async def wait_for_port(host: str, port: int, timeout: float, what: str, unit: str) -> None:
     """Wait until something answers at host:port; raises Unavailable after `timeout` seconds."""
 

@@ -1,57 +1,18 @@
-"""Bundles: folders with a manifest, binaries and images of one Kubernetes version, copied in and served to agents."""
+"""The coordinator's bundles: copied in and served to agents."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shutil
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from pathlib import Path
 
 from kubefort import document, files
-from kubefort.document import Document
+from kubefort.bundle import MANIFEST, BundleArtifact, Manifest, read_manifest
 from kubefort.errors import InvalidInput, KubefortError, Refused
-from kubefort.kubeadm.versions import parse
 from kubefort.model.spec import Artifact
 
 CHUNK = 256 << 10
-
-
-class BundleArtifact(Document, frozen=True):
-    """A line of the manifest: `file` is relative to the bundle's folder, `size` in bytes."""
-
-    kind: Literal["binary", "image"]
-    name: str
-    file: str
-    sha256: str
-    size: int
-    ref: str = ""
-
-    @property
-    def artifact(self) -> Artifact:
-        return Artifact(kind=self.kind, name=self.name, sha256=self.sha256, size=self.size, ref=self.ref)
-
-
-class Manifest(Document, frozen=True):
-    """manifest.json of a bundle."""
-
-    kubernetes_version: str
-    etcd_version: str
-    artifacts: tuple[BundleArtifact, ...]
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a bundle folder; raises InvalidInput."""
-    try:
-        manifest = document.decode((folder / "manifest.json").read_bytes(), Manifest, str(folder / "manifest.json"))
-    except OSError as error:
-        raise InvalidInput(f"{folder} is no bundle: {error.strerror}", "make one with `kfctl bundle create`") from error
-    parse(manifest.kubernetes_version)
-    for artifact in manifest.artifacts:
-        path = PurePosixPath(artifact.file)
-        if path.is_absolute() or ".." in path.parts:
-            raise InvalidInput(f"{folder}/manifest.json: file {artifact.file!r} lies outside of the bundle")
-    return manifest
 
 
 class Bundles:
@@ -76,7 +37,7 @@ class Bundles:
         try:
             for artifact in manifest.artifacts:
                 _copy(source / artifact.file, fresh / artifact.file, artifact)
-            files.write(fresh / "manifest.json", document.encode(manifest))
+            files.write(fresh / MANIFEST, document.encode(manifest))
             for folder in {(fresh / artifact.file).parent for artifact in manifest.artifacts}:
                 files.sync_folder(folder)
         except OSError as error:
@@ -102,7 +63,7 @@ class Bundles:
         """The bundle of a Kubernetes version; raises Refused where there is none."""
         if version not in self._manifests:
             folder = self._folder / version
-            if not (folder / "manifest.json").is_file():
+            if not (folder / MANIFEST).is_file():
                 raise Refused(f"there is no bundle for {version}", "add one with `kfctl bundle add FOLDER`")
             self._manifests[version] = read_manifest(folder)
         return self._manifests[version]
@@ -134,8 +95,3 @@ def _copy(source: Path, target: Path, expected: BundleArtifact) -> None:
             f"{source} is damaged: its checksum or size is not the one in the manifest",
             "copy the bundle again, then `kfctl bundle verify` it",
         )
-
-
-def total_size(manifest: Manifest) -> int:
-    """Bytes of all artifacts."""
-    return sum(line.size for line in manifest.artifacts)

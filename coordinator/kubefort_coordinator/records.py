@@ -170,6 +170,12 @@ class Records:
     def operator(self, name: str) -> OperatorRecord | None:
         return self._get("operator", name, OperatorRecord)
 
+    def operators(self) -> list[OperatorRecord]:
+        return self._all("operator", OperatorRecord)
+
+    def delete_operator(self, name: str) -> bool:
+        return self._delete("operator", name)
+
     def put_operator(self, record: OperatorRecord) -> None:
         self._put("operator", record.name, record)
 

@@ -251,6 +251,25 @@ class VipReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     status: VipStatus | None = None
 
 
+class Speaker(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A VRRP router heard on the segment, of whatever group."""
+
+    address: str
+    vrid: int
+    version: int
+    priority: int
+    interval_ms: int
+    addresses: tuple[str, ...]
+    authenticated: bool
+
+
+class VipProbe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What `kubefort-vip probe` found before the address is ever claimed; `in_use` empty: nobody answers for it."""
+
+    speakers: tuple[Speaker, ...]
+    in_use: str
+
+
 def decode(content: bytes, name: str = "vip.json") -> VipFile:
     """Parse and check a VipFile; raises InvalidInput that names what is wrong and where."""
     try:

@@ -62,16 +62,18 @@ def api_servers_ready(operator: Operator, timeout: float = 90.0) -> None:
         arguments = ("--kubeconfig=/etc/kubernetes/admin.conf", f"--server=https://{host.address}:6443")
 
         def ready(host: Any = host, arguments: tuple[str, ...] = arguments) -> bool:
-            return host.run("kubectl", *arguments, "get", "--raw=/readyz").strip() == "ok"
+            said: str = host.run("kubectl", *arguments, "get", "--raw=/readyz")
+            return said.strip() == "ok"
 
         operator.retry(f"API server of {host.name} ready", ready, timeout)
 
 
 def system_pods_ready(operator: Operator, timeout: float = 400.0) -> None:
     """All pods of kube-system run and are Ready. Kubelet's back-off after crashes is up to five minutes."""
+    chosen = [] if operator.has_dns else ["--selector=k8s-app!=kube-dns"]
 
     def ready() -> bool:
-        pods = operator.get("pods", "--namespace=kube-system")["items"]
+        pods = operator.get("pods", "--namespace=kube-system", *chosen)["items"]
         return bool(pods) and all(condition(pod, "Ready") for pod in pods)
 
     operator.retry("all pods of kube-system Ready", ready, timeout)

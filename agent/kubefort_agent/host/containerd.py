@@ -46,6 +46,10 @@ class Containerd:
         """Import an archive, check that it brought `ref`, make it durable, and pin it against garbage collection."""
         name = full_reference(ref)
         before = set(await self.images())
+        if name in before:
+            # Not pinned: an import that was cut off, so what it unpacked may not be on disk. Importing alone would not
+            # unpack again.
+            await _ctr("images", "rm", "--sync", name, timeout=120)
         await _ctr("images", "import", "--digests=false", str(file), timeout=600)
         self.forget()  # again: another import may have looked in between
         now = await self.images()

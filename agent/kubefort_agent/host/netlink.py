@@ -1,18 +1,11 @@
-"""Routes. Only those with our own protocol number are ours to change."""
+"""Routes: what the kernel has, and changes of our own ones."""
 
 from __future__ import annotations
 
-import asyncio
-import errno
 import ipaddress
-import json
-import sys
 from pathlib import Path
 
 from kubefort_agent.host.child import Child
-
-PROTOCOL = 75
-"""Routing protocol number (rtm_protocol) of our routes; see /etc/iproute2/rt_protos: none of the known ones."""
 
 
 def kernel_routes(root: Path = Path("/")) -> set[tuple[str, str]]:
@@ -55,42 +48,18 @@ def _ipv4(hexadecimal: str) -> str:
 
 
 class Routes:
-    """Changes through netlink, made by a child so that pyroute2 does not stay in memory."""
+    """Changes through netlink, made by a child (netlink_child)."""
 
     def __init__(self) -> None:
-        self._child = Child("kubefort_agent.host.netlink", timeout=30.0)
+        self._child = Child("kubefort_agent.host.netlink_child", timeout=30.0)
 
     async def replace(self, destination: str, via: str) -> None:
         await self._child.ask(("replace", destination, via))
 
-    async def remove(self, destination: str, via: str) -> None:
-        """Remove a route of ours; one that is gone, or another's, is left."""
-        await self._child.ask(("del", destination, via))
+    async def remove(self, destination: str) -> None:
+        """Remove our route, wherever it leads; one that is gone, or another's, is left."""
+        await self._child.ask(("del", destination, ""))
 
     async def remove_link(self, name: str) -> None:
         """Remove a network device, if there is one of that name."""
         await self._child.ask(("unlink", name, ""))
-
-
-async def change(changes: list[tuple[str, str, str]]) -> None:
-    """Make the changes: (replace or del, destination, gateway) or (unlink, device, "")."""
-    from pyroute2 import AsyncIPRoute, NetlinkError
-
-    async with AsyncIPRoute() as netlink:
-        for command, target, via in changes:
-            if command == "unlink":
-                for index in await netlink.link_lookup(ifname=target):
-                    await netlink.link("del", index=index)
-                continue
-            try:
-                await netlink.route(command, dst=target, gateway=via, proto=PROTOCOL)
-            except NetlinkError as error:
-                if command == "del" and error.code == errno.ESRCH:
-                    continue
-                raise SystemExit(f"route {command} {target} via {via}: {error}") from error
-
-
-if __name__ == "__main__":
-    changes = json.load(sys.stdin)
-    asyncio.run(change(changes))
-    json.dump([None] * len(changes), sys.stdout)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kubefort import files
-from kubefort.run import run
+from kubefort.run import CommandFailed, run
 
 if TYPE_CHECKING:
     from kubefort_agent.host.systemd import Systemd
@@ -47,7 +47,10 @@ async def off(root: Path, systemd: Systemd) -> None:
         await systemd.reload()
     for unit in await units(root, systemd):
         await systemd.stop(unit)
-        await systemd.mask(unit)
+        try:
+            await systemd.mask(unit)
+        except CommandFailed:  # a unit file in /etc cannot be masked
+            await systemd.disable(unit)
     if areas(root):
         await run("swapoff", "--all", timeout=600)
 

@@ -15,7 +15,7 @@ from kubefort.model.spec import NodeSpec
 from kubefort.model.status import Check
 from kubefort.waiting import backoff, within
 
-from kubefort_agent.host import Host, cleanup, facts
+from kubefort_agent.host import Host, cleanup, facts, memory
 from kubefort_agent.host.facts import HostFacts
 from kubefort_agent.reconcile.converge import CLUSTER, Outcome, converge, observe, own, remove_unwanted, replaced
 from kubefort_agent.reconcile.health import HasProbes, Health
@@ -52,6 +52,7 @@ class Reconciler:
         self._synced: dict[str, tuple[Resource, float]] = {}
         self._checked: tuple[int, tuple[Check, ...]] | None = None
         self._built: tuple[NodeSpec, tuple[Resource, ...]] | None = None
+        self._busy = True
         self.health = Health(report, Prober(host.root))
 
     def accept(self, spec: NodeSpec, own_name: str) -> None:
@@ -87,10 +88,18 @@ class Reconciler:
             outcome = Outcome(error=f"{type(error).__name__}: {error}")
         if not outcome.in_sync:
             self._built = None
+        self._rest(outcome)
         await self.health.expect(spec, self._desired, outcome)
         if spec is self._specs.spec:
             self.report.tell(spec, outcome, self._checked[1] if self._checked else None)
         return outcome.in_sync
+
+    def _rest(self, outcome: Outcome) -> None:
+        """At the first pass that finds nothing to do after some that did, what work took is given back."""
+        idle = outcome.in_sync and not outcome.applied and not outcome.removed
+        if idle and self._busy:
+            memory.give_back()
+        self._busy = not idle
 
     async def _pass(self, spec: NodeSpec) -> Outcome:
         if spec.paused_until > time.time():

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kubefort import files
+from kubefort import files, log
 from kubefort.document import decode, encode
-from kubefort.errors import Refused
+from kubefort.errors import InvalidInput, Refused
 from kubefort.model.spec import NodeSpec
+
+_log = log.get("spec")
 
 
 class SpecFile:
-    """spec.json: read at the start, replaced durably before a new spec is acted on."""
+    """spec.json: read at the start, replaced durably before a new spec is acted on.
+
+    One that cannot be read (another version of us wrote it) is as good as none: the coordinator sends another.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.spec: NodeSpec | None = None
-        if path.exists():
+        try:
             self.spec = decode(path.read_bytes(), NodeSpec, str(path))
+        except FileNotFoundError:
+            pass
+        except InvalidInput as error:
+            _log.error("the spec on disk cannot be read", error=str(error))
 
     @property
     def generation(self) -> int:

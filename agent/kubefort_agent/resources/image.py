@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from kubefort.model.spec import Artifact
+from kubefort.paths import ARTIFACTS
 from kubefort.run import CommandFailed
 
 from kubefort_agent.host.containerd import full_reference
@@ -41,4 +42,5 @@ class Image:
             present = full_reference(self.artifact.ref) in await host.containerd.images()
         except CommandFailed:  # containerd does not run yet
             present = False
-        return () if present else (RemoveImage(self.artifact.ref),)
+        archive = str(ARTIFACTS / self.artifact.sha256)
+        return () if present else (RemoveImage(self.artifact.ref, archive),)

@@ -37,4 +37,4 @@ class Route:
         await host.routes.replace(self.destination, self.via)
 
     async def undo(self, host: Host) -> tuple[Undo, ...]:
-        return (RemoveRoute(self.destination, self.via),)
+        return (RemoveRoute(self.destination),)

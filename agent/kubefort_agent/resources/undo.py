@@ -143,9 +143,14 @@ class UnmaskUnit(_Undo, frozen=True):
 
 
 class RemoveImage(_Undo, frozen=True):
+    """An image that we imported, and the archive that it came from."""
+
     ref: str
+    archive: str = ""
 
     async def run(self, host: Host) -> None:
+        if self.archive:
+            host.path(self.archive).unlink(missing_ok=True)
         try:
             await host.containerd.remove_image(self.ref)
         except CommandFailed as error:
@@ -155,10 +160,9 @@ class RemoveImage(_Undo, frozen=True):
 
 class RemoveRoute(_Undo, frozen=True):
     destination: str
-    via: str
 
     async def run(self, host: Host) -> None:
-        await host.routes.remove(self.destination, self.via)
+        await host.routes.remove(self.destination)
 
 
 class RemoveMasquerade(_Undo, frozen=True):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from kubefort import files
 from kubefort.errors import KubefortError
 
-from kubefort_agent.resources.file import difference
+from kubefort_agent.resources.file import before, difference
 from kubefort_agent.resources.undo import RemoveUnit, RestoreUnit, Undo
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ class Unit:
 
     async def undo(self, host: Host) -> tuple[Undo, ...]:
         if self.content:
-            return (RemoveUnit(self.name),)
+            theirs = before(host, self.path)
+            return (RemoveUnit(self.name), *((theirs,) if theirs.content is not None else ()))
         state = await host.systemd.show(self.name)
         return (RestoreUnit(self.name, state.enabled, state.running),)

@@ -24,7 +24,7 @@ def notify(*lines: str) -> None:
 async def watchdog(sentence: Callable[[], str]) -> None:
     """For ever: feed systemd's watchdog from the event loop, and say how we are."""
     microseconds = int(os.environ.get("WATCHDOG_USEC", "0") or 0)
-    pause = min(microseconds / 3e6, 20.0) if microseconds else 20.0
+    pause = min(microseconds / 3e6, 5.0) if microseconds else 5.0
     while True:
         notify("WATCHDOG=1", f"STATUS={sentence().splitlines()[0]}")
         await asyncio.sleep(pause)

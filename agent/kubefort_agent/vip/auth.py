@@ -64,7 +64,9 @@ class Sequence(msgspec.Struct):
 
     def next(self, unix_time: float) -> int:
         candidate = clock_sequence(unix_time)
-        self.last = candidate if not self.last or newer(candidate, self.last) else (self.last + 1) % _MOD
+        forward = not self.last or newer(candidate, self.last)
+        # 0 means that nothing was sent yet.
+        self.last = (candidate if forward else (self.last + 1) % _MOD) or 1
         return self.last
 
 

@@ -146,8 +146,7 @@ class Drain:
                 log(4, f"not taken off the loopback interface: {error.message}")
 
     def clean(self) -> None:
-        """Whatever a former process has left; waits for the program."""
-        self.stop_serving()
+        """The rules that a former process has left. What it still serves ends by its lifetime."""
         if self._program:
             self._run(forget(self._family))
             if self._child > 0:

@@ -11,18 +11,18 @@ from pathlib import Path
 
 from kubefort import vipfile
 from kubefort.errors import KubefortError, Unavailable
-from kubefort.vipfile import VipFile, VipReply, VipRequest, VipStatus
+from kubefort.vipfile import VipReply, VipRequest, VipStatus
 
 from kubefort_agent.vip import codec, realtime
 from kubefort_agent.vip.arp import Detector
 from kubefort_agent.vip.drain import Drain
 from kubefort_agent.vip.fitness import Fitness
 from kubefort_agent.vip.group import Group
-from kubefort_agent.vip.machine import Action, Announce, Claim, Machine, Prepare, Release, Send, Settings, State
+from kubefort_agent.vip.machine import Action, Announce, Claim, Machine, Prepare, Release, Send, State, settings
 from kubefort_agent.vip.memory import Memory
 from kubefort_agent.vip.netlink import AddressGone, Kernel, LinkEvent
 from kubefort_agent.vip.ownership import Ownership
-from kubefort_agent.vip.realtime import log
+from kubefort_agent.vip.realtime import log, monotonic
 from kubefort_agent.vip.report import Counters, document
 from kubefort_agent.vip.sockets import Wire
 from kubefort_agent.vip.status import Client, StatusServer
@@ -42,11 +42,6 @@ _IDENTITY = (
     "lifetime_s",
     "announce",
 )
-
-
-def monotonic() -> float:
-    """Seconds that go on while the host is suspended, and never jump."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Loop:
@@ -109,6 +104,8 @@ class Loop:
             self._drain.finish()
             self._do(now, self._machine.prepared(now))
         self._on_machine_timer(now)
+        if self._ownership is not None and self._ownership.fileno() in ready:
+            self._on_renewed(now)
         if self._kernel.fileno() in ready:
             self._on_kernel_events(now)
         self._on_other_timers(now)
@@ -120,6 +117,8 @@ class Loop:
         writes: list[int] = []
         if self._wire is not None:
             reads.append(self._wire.fileno())
+        if self._ownership is not None:
+            reads.append(self._ownership.fileno())
         if self._detector is not None:
             reads.append(self._detector.fileno())
         if self._drain.fileno() >= 0:
@@ -184,6 +183,13 @@ class Loop:
             elif isinstance(event, AddressGone) and event.index == self._link_index:
                 self._on_address_gone(now, event)
 
+    def _on_renewed(self, now: float) -> None:
+        assert self._ownership is not None
+        try:
+            self._ownership.renewed()
+        except Unavailable as error:
+            self._give_up(now, error.message)
+
     def _on_address_gone(self, now: float, event: AddressGone) -> None:
         if event.address == self._group.source:
             self._give_up(now, f"our own address {self._config.source} is gone")
@@ -196,10 +202,7 @@ class Loop:
 
     def _on_other_timers(self, now: float) -> None:
         if self._ownership is not None and self._ownership.deadline is not None and now >= self._ownership.deadline:
-            try:
-                self._ownership.timer(now)
-            except Unavailable as error:
-                self._give_up(now, error.message)
+            self._ownership.timer(now)
         self._drain.timer(now)
         if self._retry_at is not None and now >= self._retry_at:
             self._enter_group(now)
@@ -220,7 +223,7 @@ class Loop:
         try:
             link = self._kernel.link(config.interface)
             if link is None or not link.up:
-                self._machine.reason = f"waiting: {config.interface} {'does not exist' if link is None else 'is down'}"
+                self._waiting(f"{config.interface} {'does not exist' if link is None else 'is down'}")
                 return
             self._wire = Wire(link.name, link.index, self._group.source)
             self._ownership = Ownership(self._kernel, config, link)
@@ -231,12 +234,18 @@ class Loop:
             self._detector.ask()
         except (OSError, Unavailable) as error:
             why = error.message if isinstance(error, Unavailable) else error.strerror
-            self._leave(f"waiting: {config.interface} with {config.source} cannot be used ({why})")
-            self._retry_at = now + _RETRY
+            self._leave(self._machine.reason)
+            self._waiting(f"{config.interface} with {config.source} cannot be used ({why})")
             return
         self._link_index = link.index
         self._retry_at = None
         self._do(now, self._machine.startup(now))
+
+    def _waiting(self, what: str) -> None:
+        """Say once what keeps us from entering the group."""
+        if self._machine.reason != f"waiting: {what}":
+            self._machine.reason = f"waiting: {what}"
+            self._note(self._machine.reason)
 
     def _give_up(self, now: float, reason: str) -> None:
         self._do(now, self._machine.link_down(reason))
@@ -268,6 +277,7 @@ class Loop:
                     self._stop_detecting()
                     self._drain.stop_serving()
                     self._ownership.claim(now)
+                    self._machine.postpone(monotonic() - now)
                 except Unavailable as error:
                     self._give_up(now, f"the address cannot be put on: {error.message}")
                     return
@@ -385,16 +395,3 @@ class Loop:
         except OSError:
             return (0, 0)
         return (found.st_mtime_ns, found.st_ino)
-
-
-def settings(config: VipFile) -> Settings:
-    return Settings(
-        priority=config.priority,
-        source=codec.pack(config.source),
-        interval=config.interval_ms / 1000,
-        version=config.version,
-        preempt=config.preempt,
-        preempt_delay=config.preempt_delay_s,
-        hold=config.hold_s,
-        drain=config.drain_s > 0,
-    )

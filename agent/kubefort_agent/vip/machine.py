@@ -14,6 +14,9 @@ from __future__ import annotations
 from enum import Enum
 
 import msgspec
+from kubefort.vipfile import VipFile
+
+from kubefort_agent.vip.codec import pack
 
 HEALTH_PENALTY = 100
 # A difference that only health can make, as priorities of one group are meant to be close together.
@@ -77,6 +80,20 @@ class Settings(msgspec.Struct, frozen=True):
     preempt_delay: float = 0.0
     hold: float = 60.0
     drain: bool = False
+
+
+def settings(config: VipFile) -> Settings:
+    """The machine's part of the file."""
+    return Settings(
+        priority=config.priority,
+        source=pack(config.source),
+        interval=config.interval_ms / 1000,
+        version=config.version,
+        preempt=config.preempt,
+        preempt_delay=config.preempt_delay_s,
+        hold=config.hold_s,
+        drain=config.drain_s > 0,
+    )
 
 
 class Machine:
@@ -213,6 +230,11 @@ class Machine:
                 return [Send(0), *self.link_down("stopped, no successor heard")]
             self._become(State.ACTIVE, "nobody took over: still Active")
         return self._advertise(now, paced=True)
+
+    def postpone(self, seconds: float) -> None:
+        """The Active's next advert is due so much later: the one before was, as the claim took long."""
+        if self.state is State.ACTIVE and self.deadline is not None:
+            self.deadline += seconds
 
     def obstructed(self, now: float, reason: str) -> None:
         """It would be our turn, but somebody outside the group has the address: wait and see."""

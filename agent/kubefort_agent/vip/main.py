@@ -9,18 +9,21 @@ from pathlib import Path
 # msgspec would take it, and with it inspect and ast: 1.5 MB of memory that stays locked.
 sys.modules.setdefault("typing_extensions", None)  # type: ignore[arg-type]
 
+import msgspec  # noqa: E402
 from kubefort import vipfile  # noqa: E402
 from kubefort.errors import KubefortError  # noqa: E402
 
 from kubefort_agent.vip.loop import Loop  # noqa: E402
 from kubefort_agent.vip.netlink import Kernel  # noqa: E402
 from kubefort_agent.vip.ownership import drop  # noqa: E402
+from kubefort_agent.vip.probe import PROBE_FOR, probe  # noqa: E402
 from kubefort_agent.vip.realtime import log  # noqa: E402
 
-USAGE = """usage: kubefort-vip run|cleanup [--config FILE] [--run-folder FOLDER] [--state-folder FOLDER]
+USAGE = """usage: kubefort-vip run|cleanup|probe [--config FILE] [--run-folder FOLDER] [--state-folder FOLDER]
 
 run       hold the virtual IP whenever it is this host's turn, until SIGTERM
 cleanup   take off an address that a killed process has left
+probe     tell (as JSON) who speaks VRRP on the interface, and who answers for the address already
 """
 
 
@@ -34,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     command, options = (words[0] if words else ""), words[1:]
     names, values = options[::2], options[1::2]
-    if command not in ("run", "cleanup") or len(names) != len(values) or not set(names) <= set(paths):
+    if command not in ("run", "cleanup", "probe") or len(names) != len(values) or not set(names) <= set(paths):
         asked = command in ("-h", "--help")
         print(USAGE, end="", file=sys.stdout if asked else sys.stderr)
         return 0 if asked else 2
@@ -42,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if command == "cleanup":
             cleanup(paths["--config"])
+        elif command == "probe":
+            print(msgspec.json.encode(probe(vipfile.load(paths["--config"]), PROBE_FOR)).decode())
         else:
             Loop(paths["--config"], paths["--run-folder"], paths["--state-folder"]).run()
     except KubefortError as error:

@@ -59,10 +59,10 @@ class AddressGone(msgspec.Struct, frozen=True):
 class Kernel:
     """One socket for requests, one (`fileno`) for events. Raises Unavailable when the kernel refuses."""
 
-    def __init__(self) -> None:
+    def __init__(self, events: bool = True) -> None:
         self._requests = _open(0)
         self._requests.settimeout(2.0)
-        self._events = _open(_GROUPS)
+        self._events = _open(_GROUPS if events else 0)
         self._events.setblocking(False)
         self._sequence = 0
 

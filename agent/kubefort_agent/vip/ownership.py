@@ -11,6 +11,7 @@ from kubefort_agent.vip.arp import Announcer
 from kubefort_agent.vip.codec import pack
 from kubefort_agent.vip.netlink import Kernel, Link
 from kubefort_agent.vip.realtime import log
+from kubefort_agent.vip.renewal import Renewal
 
 # Renewed this often within a lifetime: the kernel rounds to a few hundredths, and one renewal may be late.
 _RENEWALS = 3.3
@@ -27,12 +28,24 @@ class Ownership:
         self.held = False
         announce = config.announce
         pause = announce.interval_ms / 1000
+        self._renewing = Renewal(link.index, self._cidrs, self._lifetime)
         self._announcer = Announcer(link.name, link.mac, announce.repeat, pause, announce.refresh_s)
 
     @property
     def deadline(self) -> float | None:
         times = [time for time in (self._renewal, self._announcer.deadline) if time is not None]
         return min(times) if times else None
+
+    def fileno(self) -> int:
+        """Readable when a renewal has ended: call `renewed`."""
+        return self._renewing.fileno()
+
+    def renewed(self) -> None:
+        """Raises Unavailable when the kernel refused it."""
+        if not self.held:
+            # It may have been put on again after it was taken off.
+            drop(self._kernel, self._link.index, self._config)
+        self._renewing.finish()
 
     def claim(self, now: float) -> None:
         """Raises Unavailable when the kernel refuses the address."""
@@ -49,15 +62,17 @@ class Ownership:
 
     def close(self) -> None:
         self.release()
+        self._renewing.close()
         self._announcer.close()
 
     def announce(self, now: float) -> None:
         self._announcer.start(now, [pack(cidr) for cidr in self._cidrs])
 
     def timer(self, now: float) -> None:
-        """Raises Unavailable when the kernel refuses a renewal."""
         if self._renewal is not None and now >= self._renewal:
-            self._put(now)
+            # Tried again soon when the last one has not ended.
+            pause = self._lifetime / _RENEWALS
+            self._renewal = now + (pause if self._renewing.start() else pause / 4)
         self._announcer.timer(now)
 
     def gone(self, now: float, index: int, address: bytes) -> bool:

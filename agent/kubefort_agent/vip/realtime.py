@@ -8,9 +8,15 @@ import os
 import signal
 import socket
 import sys
+import time
 
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 _PRIORITY = 50
+
+
+def monotonic() -> float:
+    """Seconds that go on while the host is suspended, and never jump."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def log(level: int, message: str) -> None:
@@ -23,7 +29,7 @@ def enter() -> list[str]:
     """Real-time scheduling, memory locked, no cyclic garbage collection; what could not be had, in words."""
     refused = []
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(_PRIORITY))
+        schedule()
     except OSError as error:
         refused.append(f"no real-time scheduling ({error.strerror}): adverts may be late on a busy host")
     # Pages are locked as they are touched: locking all that is mapped would double the memory.
@@ -38,6 +44,11 @@ def enter() -> list[str]:
     gc.freeze()
     gc.disable()
     return refused
+
+
+def schedule() -> None:
+    """Real-time scheduling for the calling thread, and not for what it starts. Raises OSError where that is refused."""
+    os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(_PRIORITY))
 
 
 def notify(message: str) -> None:

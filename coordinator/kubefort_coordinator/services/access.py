@@ -35,6 +35,8 @@ ACCESS: dict[str, tuple[str, ...]] = {
     "/kubefort.v1.ControlService/CreateToken": (identity.OPERATORS,),
     "/kubefort.v1.ControlService/ListTokens": (identity.OPERATORS,),
     "/kubefort.v1.ControlService/DeleteToken": (identity.OPERATORS,),
+    "/kubefort.v1.ControlService/ListOperators": (identity.OPERATORS,),
+    "/kubefort.v1.ControlService/RevokeOperator": (identity.OPERATORS,),
     "/kubefort.v1.ControlService/IssueKubeconfig": (identity.OPERATORS,),
     "/kubefort.v1.ControlService/AddBundle": (identity.OPERATORS,),
     "/kubefort.v1.ControlService/ListBundles": (identity.OPERATORS,),
@@ -66,10 +68,13 @@ def authorise(method: str, certificate: str, address: str, records: Records) -> 
     if organization not in allowed:
         raise Refused(f"{name} ({organization}) may not call {method.rpartition('/')[2]}")
     record = records.host(name) if organization == identity.AGENTS else records.operator(name)
+    again = "let it join again with a new token"
+    if organization == identity.OPERATORS:
+        again = "on the coordinator's host, `kfctl init` admits an operator again"
     if record is None:
-        raise Refused(f"{name} is not known (any more)", "let it join again with a new token")
+        raise Refused(f"{name} is not known (any more)", again)
     if identity.pin(certificate) not in record.identities:
-        raise Refused(f"the identity of {name} was replaced or revoked", "let it join again with a new token")
+        raise Refused(f"the identity of {name} was replaced or revoked", again)
     return Caller(organization, name, address)
 
 

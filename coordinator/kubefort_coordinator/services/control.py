@@ -17,10 +17,10 @@ from kubefort.v1 import control_pb2 as wire
 from kubefort.v1.control_pb2_grpc import ControlServiceServicer
 
 from kubefort_coordinator import memory
-from kubefort_coordinator.bundles import total_size
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.operations import Kind
 from kubefort_coordinator.operations.runner import Runner
+from kubefort_coordinator.services.access import CALLER
 from kubefort_coordinator.specs import node_of, run_modes
 
 
@@ -108,10 +108,12 @@ class Control(ControlServiceServicer):
         return wire.CreateTokenResponse(token=token, join_command=command)
 
     async def ListTokens(self, request: wire.ListTokensRequest, context: Any) -> wire.ListTokensResponse:
+        now = self._coordinator.clock()
         return wire.ListTokensResponse(
             tokens=[
                 wire.Token(id=each.id, role=each.role, uses_left=each.uses_left, expires=each.expires)
                 for each in self._coordinator.records.tokens()
+                if each.uses_left > 0 and each.expires > now
             ]
         )
 
@@ -119,6 +121,21 @@ class Control(ControlServiceServicer):
         if not self._coordinator.records.delete_token(request.id.partition(".")[0]):
             raise Refused(f"there is no token {request.id}", "see `kfctl token list`")
         return wire.DeleteTokenResponse()
+
+    async def ListOperators(self, request: wire.ListOperatorsRequest, context: Any) -> wire.ListOperatorsResponse:
+        own = CALLER.get().name
+        return wire.ListOperatorsResponse(
+            operators=[
+                wire.Operator(name=each.name, keys=len(each.identities), caller=each.name == own)
+                for each in self._coordinator.records.operators()
+            ]
+        )
+
+    async def RevokeOperator(self, request: wire.RevokeOperatorRequest, context: Any) -> wire.RevokeOperatorResponse:
+        if not self._coordinator.records.delete_operator(request.name):
+            raise Refused(f"there is no operator {request.name}", "see `kfctl operator list`")
+        self._coordinator.event("", "OperatorRevoked", f"{CALLER.get().name} revoked {request.name}", warning=True)
+        return wire.RevokeOperatorResponse()
 
     async def IssueKubeconfig(self, request: wire.IssueKubeconfigRequest, context: Any) -> wire.IssueKubeconfigResponse:
         coordinator = self._coordinator
@@ -150,7 +167,7 @@ class Control(ControlServiceServicer):
                     kubernetes_version=each.kubernetes_version,
                     etcd_version=each.etcd_version,
                     artifacts=len(each.artifacts),
-                    size=total_size(each),
+                    size=each.size,
                 )
                 for each in self._coordinator.bundles.all()
             ]

@@ -33,6 +33,7 @@ class SqliteStore:
             self._database = sqlite3.connect(path, isolation_level=None, timeout=10.0)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
+            self._database.execute("PRAGMA temp_store=MEMORY")  # the service may write nowhere else than in its folder
             self._database.executescript(_SCHEMA)
         except sqlite3.Error as error:
             raise KubefortError(f"{path}: {error}", "is another coordinator running, is the disk full?") from error

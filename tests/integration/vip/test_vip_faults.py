@@ -218,3 +218,45 @@ def test_an_address_that_a_stranger_has_is_not_claimed_before_it_is_free(lab: La
     assert not one.holds()
     stranger.inside("ip", "address", "delete", f"{VIP}/32", "dev", "eth0")
     lab.wait_holder(1)
+
+
+def test_probe_hears_other_routers_and_who_has_the_address(lab: Lab) -> None:
+    one = lab.host().vip()
+    lab.wait_holder(1)
+    two = lab.host()
+    two.write()
+    said = json.loads(two.inside(sys.executable, "-m", "kubefort_agent.vip.main", "probe", "--config", str(two.config)))
+    assert [(speaker["address"], speaker["vrid"]) for speaker in said["speakers"]] == [(one.address, 51)]
+    assert VIP in said["in_use"]
+
+
+def test_a_host_that_hears_but_is_not_heard_yields(lab: Lab) -> None:
+    one, two = pair(lab, preempt=True)
+    one.mute(muted=True)
+    lab.wait_holder(2)
+    assert "does not hear us" in one.status()["reason"]
+    one.mute(muted=False)
+    assert two.status()["state"] == "active"
+
+
+FLOOD = """
+import random, socket, sys, time
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, 112)
+raw.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 255)
+raw.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(sys.argv[1]))
+packets = [bytes([0x31, 51]) + random.randbytes(random.randrange(60)) for _ in range(100)]
+end = time.monotonic() + 2
+while time.monotonic() < end:
+    for packet in packets:
+        raw.sendto(packet, ("224.0.0.18", 0))
+"""
+
+
+def test_a_flood_of_garbage_changes_nothing(lab: Lab) -> None:
+    one, two = pair(lab, auth=ENFORCE)
+    stranger = lab.host()
+    stranger.inside(sys.executable, "-c", FLOOD, stranger.address)
+    counted = wait_for(lambda: sum(two.status()["rejected"].values()), "garbage is counted")
+    assert counted > 1000
+    assert (one.status()["state"], two.status()["state"]) == ("active", "backup")
+    assert one.holds()

@@ -37,3 +37,13 @@ async def test_imports_at_the_same_time_do_not_see_each_others_old_list(programs
     await asyncio.gather(*(containerd.load(tmp_path / name, name) for name in ("image-slow", "image-fast")))
     pinned = await containerd.images()
     assert pinned == {"docker.io/library/image-slow:latest": True, "docker.io/library/image-fast:latest": True}
+
+
+async def test_an_import_that_was_cut_off_is_done_again_from_the_start(programs: Programs, tmp_path: Path) -> None:
+    containerd = Containerd()
+    (programs.state / "images.json").write_text('{"docker.io/library/etcd:1": ["io.cri-containerd.image=managed"]}')
+    (tmp_path / "archive").write_text("docker.io/library/etcd:1")
+    await containerd.load(tmp_path / "archive", "etcd:1")
+    assert await containerd.images() == {"docker.io/library/etcd:1": True}
+    words = [call[3] for call in programs.calls("ctr") if call[2] == "images"]
+    assert words.index("rm") < words.index("import") < words.index("label")

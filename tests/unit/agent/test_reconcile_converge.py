@@ -268,3 +268,10 @@ async def test_a_fault_of_our_own_is_told_and_does_not_end_the_loop(host: Host) 
     life.wanted.resources = lambda spec, facts: 1 / 0  # type: ignore[assignment,method-assign,return-value]
     assert not await life.cycle(SPEC)
     assert life.report.status().pending == ("ZeroDivisionError: division by zero",)
+
+
+def test_a_spec_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    (tmp_path / "spec.json").write_text('{"generation": 7, "novelty": true}')
+    specs = SpecFile(tmp_path / "spec.json")
+    assert specs.spec is None
+    assert specs.accept(SPEC, "n1")

@@ -64,5 +64,5 @@ def test_a_manifest_that_leads_outside_is_refused(
 
 
 def test_a_folder_without_manifest_is_no_bundle(bundles: Bundles, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="is no bundle"):
+    with pytest.raises(InvalidInput, match="is not a bundle"):
         bundles.add(tmp_path)

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from kfctl import web
-from kfctl.bundles import read_manifest, verify
+from kfctl.bundles import verify
 from kfctl.main import cli
 from kfctl.registry import Reference, Registry
+from kubefort.bundle import read_manifest
 from kubefort.errors import InvalidInput, Unavailable
 
 TOKEN = "let-me-read"

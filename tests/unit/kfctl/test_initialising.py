@@ -52,6 +52,9 @@ def host(coordinator: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     async def start(unit: str, restart: bool = False) -> None:
         did.append(f"{'restart' if restart else 'start'} {unit}")
 
+    async def stop(unit: str) -> None:
+        did.append(f"stop {unit}")
+
     async def set_up(address: str, config: Path) -> Operator:
         did.append(f"setup {address}")
         if not config.exists():
@@ -67,6 +70,7 @@ def host(coordinator: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(paths, "ENROLMENT_PORT", coordinator.enrolment_port)
     monkeypatch.setattr(setup, "coordinator", set_up)
     monkeypatch.setattr(thishost, "start_service", start)
+    monkeypatch.setattr(thishost, "stop_service", stop)
     monkeypatch.setattr(thishost, "advertise_address", here)
     monkeypatch.setattr(thishost, "require_root", lambda _: None)
     monkeypatch.setattr(thishost, "hostname", lambda: "cp1")

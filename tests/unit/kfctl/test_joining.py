@@ -57,9 +57,13 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bo
     async def start(unit: str, restart: bool = False) -> None:
         started.append((unit, restart))
 
+    async def stop(unit: str) -> None:
+        started.append((f"stop {unit}", False))
+
     monkeypatch.setattr(paths, "IDENTITY", tmp_path / "identity")
     monkeypatch.setattr(paths, "AGENT_CONFIG", tmp_path / "agent.yaml")
     monkeypatch.setattr(thishost, "start_service", start)
+    monkeypatch.setattr(thishost, "stop_service", stop)
     monkeypatch.setattr(thishost, "require_root", lambda _: None)
     monkeypatch.setattr(thishost, "hostname", lambda: "w1")
     return started
@@ -133,6 +137,7 @@ async def test_a_host_that_the_coordinator_forgot_enrols_again(
     with pytest.raises(Refused):
         await join(wish(coordinator), 30, "text")
     assert len(fake.requests("Enrol")) == 2
+    assert calls[1] == (f"stop {membership.AGENT}", False)
 
 
 async def test_a_member_of_another_cluster_is_not_touched(

@@ -142,6 +142,22 @@ def test_doctor_says_what_why_and_what_to_type(kfctl: Kfctl, fake: FakeCoordinat
     ]
 
 
+@pytest.mark.parametrize(("condition", "words"), [("yes", "kubefort-agent.service does not run"), ("no", "")])
+def test_doctor_names_services_that_have_something_to_do_and_do_not_run(
+    kfctl: Kfctl, fake: FakeCoordinator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, condition: str, words: str
+) -> None:
+    said = f"UnitFileState=enabled\\nActiveState=inactive\\nConditionResult={condition}\\n"
+    program = tmp_path / "bin" / "systemctl"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nprintf '{said}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    fake.overview = FINE
+    result = kfctl("doctor")
+    assert words in result.stdout
+    assert result.exit_code == (1 if words else 0)
+
+
 def test_token_create_prints_what_to_type_and_sends_what_was_asked(kfctl: Kfctl, fake: FakeCoordinator) -> None:
     result = kfctl("token", "create", "--role", "control-plane", "--ttl", "1h30m", "--uses", "3")
     assert result.stdout == "kfctl join 10.0.0.1 --token abcdef.0123456789abcdef\n"

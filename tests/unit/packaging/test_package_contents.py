@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import wheels
 import yaml
 from kubefort_agent.service.config import AgentConfig, load
 from packaging.requirements import Requirement
 
 import build
+import wheels
 
 PACKAGING = Path(build.HERE)
 CONFIGS = sorted((PACKAGING / "nfpm").glob("*.yaml"))
@@ -93,7 +93,8 @@ def test_services_notify_and_always_come_back(name: str) -> None:
 
 def test_the_agent_waits_for_no_network_and_has_no_mount_namespace() -> None:
     agent = unit("kubefort-agent")
-    assert "network-online.target" not in agent["Unit"]["After"].split()
+    for each in (agent, unit("kubefort-vip")):
+        assert "network-online.target" not in f"{each['Unit']['After']} {each['Unit'].get('Wants')}".split()
     assert agent["Unit"]["ConditionPathExists"] == "/var/lib/kubefort/identity/tls.crt"
     private = {key for key in agent["Service"] if key.startswith(("Private", "Protect", "ReadOnly", "ReadWrite"))}
     assert private == set()
@@ -108,6 +109,7 @@ def test_the_coordinator_writes_only_where_its_state_is() -> None:
         "/run/kubefort",
     }
     assert service["CapabilityBoundingSet"] == ""
+    assert "PrivateTmp" not in service  # bundles are named by folders, below /tmp as well
 
 
 @pytest.mark.parametrize("name", ["kubefort-agent", "kubefort-coordinator"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import click
+
 from pages import completion, escaped, manual
 
 

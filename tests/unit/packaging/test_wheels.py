@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from wheels import Wheel, place, unpack, wanted
 
 

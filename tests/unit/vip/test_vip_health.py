@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import datetime
 import select
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from kubefort.vipfile import VipHealth
 from kubefort_agent.vip.health import Probe, Result, Verdict, judge, parse_response
 
@@ -146,3 +153,58 @@ def test_refused_and_hung_are_told_apart() -> None:
 def test_urls_that_are_not_understood(url: str) -> None:
     with pytest.raises(ValueError, match="not understood"):
         Probe(VipHealth(url=url), 0.0)
+
+
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A self-signed certificate for `name`, as (certificate, key) files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / f"{name}.crt", folder / f"{name}.key"
+    paths[0].write_bytes(built.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("trusted", "name", "cause"),
+    [("kubernetes", "kubernetes", ""), ("kubernetes", "other", "tls"), ("other", "kubernetes", "tls"), ("", "", "")],
+)
+def test_tls_is_verified_with_the_given_ca_and_name(tmp_path: Path, trusted: str, name: str, cause: str) -> None:
+    own, key = certificate(tmp_path, "kubernetes")
+    certificate(tmp_path, "other")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own, key)
+
+    def answer(connection: socket.socket) -> None:
+        try:
+            with context.wrap_socket(connection, server_side=True) as encrypted:
+                for _ in range(2):
+                    encrypted.recv(1000)
+                    encrypted.sendall(OK)
+        except OSError:
+            return
+
+    with server(answer) as port:
+        settings = VipHealth(
+            url=f"https://127.0.0.1:{port}/readyz",
+            ca_file=str(tmp_path / f"{trusted}.crt") if trusted else "",
+            server_name=name,
+        )
+        probe = Probe(settings, 0.0)
+        results = [check(probe, now) for now in (0.0, 1.0)]
+    assert [result.cause for result in results] == [cause, cause], results
