@@ -10,6 +10,7 @@ from kubefort.model.cluster import CONTROL_PLANE
 from kubefort.model.operation import HostOverview, OperationState, Overview
 
 from kfctl.text import duration
+from kfctl.virtualip import claimants, members
 
 
 @dataclass(frozen=True)
@@ -52,17 +53,17 @@ def _findings(overview: Overview) -> Iterator[Finding]:
         yield Finding(f"the cluster has {planes} control-plane hosts", why, command, severity="warning")
 
 
-def vip_holders(overview: Overview) -> list[str]:
-    """Names of the connected hosts that say they hold the virtual IP."""
-    return [host.name for host in overview.hosts if host.connected and host.status and host.status.vip.get("holder")]
-
-
 def _vip(overview: Overview) -> Iterator[Finding]:
-    cluster, holders = overview.cluster, vip_holders(overview)
-    planes = [host for host in overview.hosts if host.role == CONTROL_PLANE and host.stage == "node"]
-    if cluster is None or cluster.vip is None or not planes or running(overview):
+    cluster, seen = overview.cluster, members(overview)
+    if cluster is None or cluster.vip is None or not seen or running(overview):
         return
-    address = cluster.vip.address
+    address, holders = cluster.vip.address, [member.name for member in seen if member.holds]
+    for member in seen:
+        if member.connected and not member.answers:
+            command = f"on {member.name}: systemctl status kubefort-vip; journalctl -u kubefort-vip -n 50"
+            yield Finding("its kubefort-vip does not answer", "", command, member.name, "warning")
+        elif member.status is not None and (why := "; ".join(claimants(member.status))):
+            yield Finding("others disturb the virtual IP", why, "kfctl vip status", member.name, "warning")
     if not holders:
         command = "on a control-plane host: systemctl status kubefort-vip; journalctl -u kubefort-vip -n 50"
         yield Finding(f"nobody holds the virtual IP {address}", "", command)

@@ -52,6 +52,7 @@ _GOES_ON = {
     "operation": _WATCH,
     "convert": _WATCH,
     "reset": _WATCH,
+    "vip": _WATCH,
 }
 
 

@@ -22,6 +22,7 @@ COMMANDS = dict(
         _command("status", "The cluster, its hosts, and what is being done."),
         _command("nodes", "The hosts, one per line."),
         _command("events", "What happened on the hosts."),
+        _command("vip", "The virtual IP: status, move, rotate-key."),
         _command("plan", "What differs from the desired state."),
         _command("doctor", "What is wrong, why, and what to type."),
         _command("operation", "Operations: list, watch, abort, resume."),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from kubefort.model.operation import HostOverview, OperationState, Overview
 
-from kfctl.health import findings, running, vip_holders
+from kfctl.health import findings, running
 from kfctl.text import columns, duration
+from kfctl.virtualip import holders
 
 
 def page(overview: Overview) -> str:
@@ -27,11 +28,11 @@ def _cluster(overview: Overview) -> str:
     cluster = overview.cluster
     if cluster is None:
         return f"No cluster yet. Coordinator: Kubefort {overview.version}"
-    holders = " and ".join(vip_holders(overview))
+    held = " and ".join(holders(overview))
     rows = [
         ("Cluster", f"{cluster.name}, Kubernetes {cluster.kubernetes_version}"),
         ("Endpoint", cluster.endpoint or "the first control-plane host"),
-        ("Virtual IP", f"{cluster.vip.address}, held by {holders or 'nobody'}" if cluster.vip else "none"),
+        ("Virtual IP", f"{cluster.vip.address}, held by {held or 'nobody'}" if cluster.vip else "none"),
         ("Pods, Services", f"{', '.join(cluster.pod_subnets)}; {', '.join(cluster.service_subnets)}"),
         ("Coordinator", f"Kubefort {overview.version}"),
     ]

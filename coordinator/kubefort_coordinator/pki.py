@@ -122,6 +122,12 @@ class Pki:
         self._made_once(name, secrets.token_bytes(32))
         return name
 
+    def keep_vip_key(self, id: int) -> None:
+        """Remove every other key of the virtual IP's adverts: an id that comes round again gets a new secret."""
+        for path in (self._folder / "secrets").glob("vip-key-*"):
+            if path.name != f"vip-key-{id}":
+                files.remove(path)
+
     def _made_once(self, name: str, content: bytes) -> bytes:
         path = self._folder / "secrets" / name
         if not path.exists():

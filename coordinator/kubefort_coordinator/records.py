@@ -10,7 +10,7 @@ from kubefort.document import Document, decode, encode
 from kubefort.errors import KubefortError, Refused
 from kubefort.model.cluster import Cluster, HostEntry, Role, RunMode, Taint
 from kubefort.model.operation import OperationState
-from kubefort.model.spec import EtcdMembership, NodeSpec, Stage, VipKey
+from kubefort.model.spec import EtcdMembership, NodeSpec, Stage, VipAuthMode, VipKey
 from kubefort.model.status import Event, Facts
 
 from kubefort_coordinator.store import Store
@@ -25,7 +25,10 @@ class Settings(Document, frozen=True):
 
 
 class ClusterRecord(Document, frozen=True):
-    """The cluster and how far it is. `expected`: the hosts that its bootstrap waits for, `first` among them."""
+    """The cluster and how far it is. `expected`: the hosts that its bootstrap waits for, `first` among them.
+
+    vip_rotated   when the virtual IP's key was last changed, seconds since 1970; the other vip_* as in NodeSpec
+    """
 
     cluster: Cluster
     first: str
@@ -33,6 +36,10 @@ class ClusterRecord(Document, frozen=True):
     ignored_checks: tuple[str, ...] = ()
     bootstrapped: bool = False
     vip_keys: tuple[VipKey, ...] = ()
+    vip_send_key: int = 0
+    vip_auth: VipAuthMode = "enforce"
+    vip_holder: str = ""
+    vip_rotated: float = 0.0
 
     def entry(self, name: str) -> HostEntry | None:
         """What the operator said of a host."""

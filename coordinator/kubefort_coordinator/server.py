@@ -15,6 +15,7 @@ from kubefort.errors import KubefortError
 from kubefort.v1.control_pb2_grpc import add_ControlServiceServicer_to_server
 from kubefort.v1.fleet_pb2_grpc import add_EnrolmentServiceServicer_to_server, add_FleetServiceServicer_to_server
 
+from kubefort_coordinator import schedule
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.operations import Kind, kinds
 from kubefort_coordinator.operations.runner import Runner
@@ -56,6 +57,7 @@ class Server:
         add_FleetServiceServicer_to_server(Fleet(coordinator, self.runner), self._fleet)
         add_ControlServiceServicer_to_server(Control(coordinator, self.runner, table), self._fleet)
         self._loop: asyncio.Task[None] | None = None
+        self._schedule: asyncio.Task[None] | None = None
 
     async def start(self, listen: str = "[::]") -> None:
         """Listen on both ports; raises KubefortError where one is taken."""
@@ -69,6 +71,7 @@ class Server:
         await self._enrolment.start()
         await self._fleet.start()
         self._loop = asyncio.create_task(self.runner.run())
+        self._schedule = asyncio.create_task(schedule.keep(coordinator, self.runner))
         LOG.info("listening", enrolment=coordinator.enrolment_port, fleet=coordinator.fleet_port)
 
     async def wait(self) -> None:
@@ -78,9 +81,11 @@ class Server:
 
     async def stop(self) -> None:
         """Close streams and listeners; a running operation stays in the journal and goes on at the next start."""
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.wait({self._loop})
+        tasks = {task for task in (self._loop, self._schedule) if task is not None}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         await asyncio.gather(self._enrolment.stop(0.2), self._fleet.stop(0.2))
 
 

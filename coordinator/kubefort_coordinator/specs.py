@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 from kubefort.errors import InvalidInput
@@ -115,8 +116,12 @@ def render(
         etcd=host.etcd if host.role == CONTROL_PLANE else None,
         artifacts=artifacts_for(record.cluster, host, artifacts),
         ignored_checks=tuple(dict.fromkeys((*record.ignored_checks, *host.ignored_checks))),
-        vip_keys=record.vip_keys if host.role == CONTROL_PLANE else (),
+        **(_virtual_ip(record) if host.role == CONTROL_PLANE else {}),
     )
+
+
+def _virtual_ip(record: ClusterRecord) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in ("vip_keys", "vip_send_key", "vip_auth", "vip_holder")}
 
 
 def next_spec(published: NodeSpec | None, rendered: NodeSpec, *, force: bool = False) -> NodeSpec | None:

@@ -218,6 +218,7 @@ class VipStatus(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     auth_send_key_id: int | None
     health: HealthStatus
     strangers: tuple[str, ...] = ()
+    auth_key_ids: tuple[int, ...] = ()
     checksum: Literal["", "with-pseudo-header", "without-pseudo-header"] = ""
     draining: Literal["", "serving", "forwarding"] = ""
     late_timers: int = 0

@@ -12,7 +12,6 @@ from kubefort.errors import KubefortError
 from kubefort.model.spec import NodeSpec
 from kubefort.waiting import backoff, within
 
-from kubefort_agent.host import vip
 from kubefort_agent.reconcile.converge import Outcome
 from kubefort_agent.reconcile.probes import Probe, Prober
 from kubefort_agent.reconcile.report import Report
@@ -59,8 +58,6 @@ class Health:
         conditions = await self._prober.look(self._probes)
         if spec is self._spec:
             self._report.conditions(conditions)
-            if spec is not None and spec.cluster.vip is not None and spec.is_control_plane:
-                self._report.vip(await vip.status())
         return all(condition.ok for condition in conditions)
 
     def close(self) -> None:

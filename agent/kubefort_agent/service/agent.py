@@ -15,6 +15,7 @@ from kubefort_agent.reconcile.ledger import Ledger
 from kubefort_agent.reconcile.loop import Desired, Preflight, Reconciler
 from kubefort_agent.reconcile.report import Report
 from kubefort_agent.reconcile.state import SpecFile
+from kubefort_agent.reconcile.vipwatch import VipWatch
 from kubefort_agent.service import config
 from kubefort_agent.service.identity import common_name
 from kubefort_agent.service.link import Link
@@ -72,6 +73,7 @@ class Agent:
             for work in (
                 self._reconciler.run(),
                 self._reconciler.health.run(),
+                VipWatch(self._report, lambda: self._specs.spec).run(),
                 self._link.run(),
                 keep_valid(self._identity, self._supplies),
                 watchdog(self._report.sentence),

@@ -63,6 +63,7 @@ def document(
         peers=group.peers_heard(now),
         auth_mode=config.auth.mode,
         auth_send_key_id=config.auth.send_key_id,
+        auth_key_ids=tuple(key.id for key in config.auth.keys),
         health=fitness.status(),
         strangers=tuple(f"{codec.text(address)}: {what}" for address, what in group.strangers.items()),
         checksum=form,  # type: ignore[arg-type]

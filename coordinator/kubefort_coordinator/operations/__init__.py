@@ -19,6 +19,7 @@ class Kind:
     arguments   the document that begins it
     check       raises where it must not begin; changes nothing
     begin       what is recorded in the transaction that begins it
+    ended       what is recorded when it ends, well or not
     """
 
     name: str
@@ -28,6 +29,7 @@ class Kind:
     phases: Callable[[Any, Coordinator], tuple[Phase, ...]]
     check: Callable[[Any, Coordinator], None] = lambda arguments, coordinator: None
     begin: Callable[[Any, Coordinator], None] = lambda arguments, coordinator: None
+    ended: Callable[[Any, Coordinator], None] = lambda arguments, coordinator: None
 
 
 Interruption = Literal["beside", "queue", "refuse", "interrupt"]
@@ -43,6 +45,8 @@ INTERRUPTIONS: Mapping[tuple[str, str], tuple[Interruption, Interruption]] = {
     ("reset", "bootstrap"): ("refuse", "refuse"),
     ("reset", "join"): ("queue", "queue"),
     ("reset", "reset"): ("interrupt", "queue"),
+    ("vip-move", "reset"): ("interrupt", "interrupt"),
+    ("vip-rotate-key", "reset"): ("interrupt", "interrupt"),
 }
 """beside: both run (what must not overlap says so itself, Phase.alone); interrupt: the running one is aborted."""
 
@@ -55,9 +59,10 @@ def interruption(running: str, new: str, *, same_host: bool) -> Interruption:
 
 def kinds() -> dict[str, Kind]:
     """All kinds of operations by name."""
-    from kubefort_coordinator.operations import bootstrap, convert, join, reset
+    from kubefort_coordinator.operations import bootstrap, convert, join, reset, vip_move, vip_rotate_key
 
-    return {kind.name: kind for kind in (bootstrap.KIND, join.KIND, reset.KIND, convert.KIND)}
+    modules = (bootstrap, join, reset, convert, vip_move, vip_rotate_key)
+    return {module.KIND.name: module.KIND for module in modules}
 
 
 def arguments_of(kind: Kind, raw: dict[str, object]) -> Document:

@@ -91,6 +91,7 @@ def begin(arguments: BootstrapArguments, coordinator: Coordinator) -> None:
             expected=entries(arguments),
             ignored_checks=arguments.ignored_checks,
             vip_keys=keys,
+            vip_rotated=coordinator.clock(),
         )
     )
     for host in coordinator.records.hosts():

@@ -6,16 +6,29 @@ from kubefort.errors import InvalidInput, Refused
 from kubefort.kubeadm.names import CONTROL_PLANE_COMPONENTS
 from kubefort.model.operation import ConvertArguments
 
+from kubefort_coordinator import virtualip
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.operations import Kind
 from kubefort_coordinator.phases import Phase
+from kubefort_coordinator.phases.handover import LeaveVirtualIP
 from kubefort_coordinator.phases.runmodes import Convert, RecordRunModes
 
+SERVING = frozenset({"etcd", "kube-apiserver"})
+"""A host on which one of these stops answers no request of the API's."""
 
-def phases(arguments: ConvertArguments, _: Coordinator) -> tuple[Phase, ...]:
+
+def phases(arguments: ConvertArguments, coordinator: Coordinator) -> tuple[Phase, ...]:
     chosen = tuple(name for name in CONTROL_PLANE_COMPONENTS if name in arguments.components)
+    moves = coordinator.records.need_cluster().cluster.vip is not None and bool({*chosen} & SERVING)
     return (
-        *(Convert(host, component, arguments.to) for host in arguments.hosts for component in chosen),
+        *(
+            phase
+            for host in arguments.hosts
+            for phase in (
+                *((LeaveVirtualIP(host),) if moves else ()),
+                *(Convert(host, component, arguments.to) for component in chosen),
+            )
+        ),
         *((RecordRunModes(components=chosen, to=arguments.to),) if arguments.whole else ()),
     )
 
@@ -62,6 +75,12 @@ def title(arguments: ConvertArguments) -> str:
     return f"Convert {', '.join(arguments.components)} to {arguments.to}{where}"
 
 
+def ended(_: ConvertArguments, coordinator: Coordinator) -> None:
+    """From now on whoever has the virtual IP keeps it."""
+    if coordinator.records.cluster() is not None:
+        virtualip.change(coordinator, vip_holder="")
+
+
 KIND = Kind(
     name="convert",
     arguments=ConvertArguments,
@@ -69,4 +88,5 @@ KIND = Kind(
     hosts=lambda arguments: arguments.hosts,
     phases=phases,
     check=check,
+    ended=ended,
 )

@@ -106,7 +106,7 @@ class Runner:
         """End a running operation between two steps of it; everything it did stays, and it may be resumed."""
         record = self._records.need_operation(id)
         if record.state.status == "running":
-            self._put(record, status="aborted", ended=self._coordinator.clock(), hint=_resume_hint(id))
+            self._end(record, status="aborted", hint=_resume_hint(id))
             if id in self._tasks:
                 self._tasks[id].cancel()
         return self.state(id)
@@ -207,7 +207,7 @@ class Runner:
             LOG.exception("a phase raised what it should not", operation=id)
             self._fail(id, KubefortError(f"internal error: {error!r}", "see `journalctl -u kubefort-coordinator`"))
             return
-        self._put(self._records.need_operation(id), status="succeeded", ended=self._coordinator.clock())
+        self._end(self._records.need_operation(id), status="succeeded")
 
     async def _until_done(self, id: str, phase: Phase) -> None:
         changed = self._coordinator.changed
@@ -263,6 +263,14 @@ class Runner:
         state = msgspec.structs.replace(record.state, **changes)
         self._records.put_operation(msgspec.structs.replace(record, state=state))
 
+    def _end(self, record: OperationRecord, **changes: object) -> None:
+        kind = self._kinds.get(record.state.kind)
+        with self._records.transaction():
+            self._put(record, ended=self._coordinator.clock(), **changes)
+            if kind is not None:
+                with contextlib.suppress(msgspec.ValidationError):
+                    kind.ended(arguments_of(kind, record.arguments), self._coordinator)
+
     def _phase(self, id: str, index: int, **changes: object) -> None:
         record = self._records.need_operation(id)
         phases = list(record.state.phases)
@@ -277,7 +285,7 @@ class Runner:
             for phase in record.state.phases
         )
         hint = error.hint or _resume_hint(id)
-        self._put(record, status="failed", ended=now, phases=phases, error=error.message, hint=hint)
+        self._end(record, status="failed", phases=phases, error=error.message, hint=hint)
         self._coordinator.event("", "OperationFailed", f"{record.state.title}: {error.message}", warning=True)
 
     def _with_waiting(self, state: OperationState) -> OperationState:

@@ -46,6 +46,16 @@ class ConvertArguments(Document, frozen=True):
     whole: bool = False
 
 
+class VipMoveArguments(Document, frozen=True):
+    """The virtual IP goes to `host`; "": to whichever host is fit and next."""
+
+    host: str = ""
+
+
+class VipRotateKeyArguments(Document, frozen=True):
+    """The virtual IP's adverts get a new key."""
+
+
 class PhaseState(Document, frozen=True):
     """A phase: times in seconds since 1970 (0: not yet); `waiting_for` one sentence while it waits."""
 

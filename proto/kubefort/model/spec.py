@@ -18,6 +18,8 @@ control-plane  (control plane) API server, controller manager, scheduler
 node           kubelet registers; routes; virtual IP
 """
 
+VipAuthMode = Literal["receive-only", "permissive", "enforce"]
+
 STAGES: tuple[Stage, ...] = ("absent", "enrolled", "prepared", "etcd", "control-plane", "node")
 
 
@@ -57,7 +59,12 @@ class VipKey(Document, frozen=True):
 
 
 class NodeSpec(Document, frozen=True):
-    """Desired state of the host `node`. `peers`: all other members. Generations only grow."""
+    """Desired state of the host `node`. `peers`: all other members. Generations only grow.
+
+    vip_keys      every key that adverts may carry; `vip_send_key` the id of the one that ours do (0: the last)
+    vip_auth      as in kubefort.vipfile.VipAuth; off where there are no keys
+    vip_holder    the host that shall take the virtual IP now; "": whoever has it keeps it
+    """
 
     generation: int
     cluster: Cluster
@@ -68,6 +75,9 @@ class NodeSpec(Document, frozen=True):
     artifacts: tuple[Artifact, ...] = ()
     ignored_checks: tuple[str, ...] = ()
     vip_keys: tuple[VipKey, ...] = ()
+    vip_send_key: int = 0
+    vip_auth: VipAuthMode = "enforce"
+    vip_holder: str = ""
     paused_until: float = 0.0
 
     def reaches(self, stage: Stage) -> bool:

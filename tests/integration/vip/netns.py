@@ -72,6 +72,10 @@ class Host:
 
     def vip(self, **settings: Any) -> Host:
         self.write(**settings)
+        return self.start()
+
+    def start(self) -> Host:
+        """kubefort-vip with the file that was written."""
         (self.run_folder / "vip.sock").unlink(missing_ok=True)
         folders = ("--run-folder", str(self.run_folder), "--state-folder", str(self.folder / f"state{self.number}"))
         self.spawn(sys.executable, "-m", "kubefort_agent.vip.main", "run", "--config", str(self.config), *folders)

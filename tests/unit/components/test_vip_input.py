@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kubefort import vipfile
@@ -68,6 +69,27 @@ def test_adverts_are_signed_with_the_last_key_and_all_are_accepted() -> None:
     made = vip_file(make_spec(vip_keys=KEYS), VIP, "eth0", {2: "bb" * 32, 1: "aa" * 32})
     assert (made.auth.mode, made.auth.send_key_id) == ("enforce", 2)
     assert [key.id for key in made.auth.keys] == [1, 2]
+
+
+def test_the_host_that_shall_hold_the_address_is_the_first_and_preempts() -> None:
+    made = [vip_file(make_spec(node=node, vip_holder="cp2"), VIP, "eth0", {}) for node in (CP1, CP2)]
+    assert [(file.priority, file.preempt) for file in made] == [(253, False), (254, True)]
+    usual = [vip_file(make_spec(node=node), VIP, "eth0", {}) for node in (CP1, CP2)]
+    assert [(file.priority, file.preempt) for file in usual] == [(254, False), (253, False)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "mode", "sent"),
+    [
+        ({"vip_auth": "receive-only", "vip_send_key": 1}, "receive-only", None),
+        ({"vip_auth": "permissive", "vip_send_key": 1}, "permissive", 1),
+        ({"vip_send_key": 1}, "enforce", 1),
+        ({"vip_send_key": 2}, "enforce", 2),
+    ],
+)
+def test_authentication_is_what_the_spec_says(changes: dict[str, Any], mode: str, sent: int | None) -> None:
+    made = vip_file(make_spec(vip_keys=KEYS, **changes), VIP, "eth0", {1: "aa" * 32, 2: "bb" * 32})
+    assert (made.auth.mode, made.auth.send_key_id, len(made.auth.keys)) == (mode, sent, 2)
 
 
 def test_without_keys_adverts_are_not_signed() -> None:
