@@ -108,8 +108,7 @@ async def enrol(ticket: Ticket, address: str, ignored: tuple[str, ...]) -> Membe
     `address` is this host's own. Raises Refused (with the coordinator's reason), Unavailable, InvalidInput.
     """
     facts = await thishost.facts(address)
-    if (paths.IDENTITY / "tls.crt").exists():
-        await thishost.stop_service(AGENT)  # it forgets a membership that ended, but not the one that begins here
+    await thishost.stop_service(AGENT)  # it forgets a membership that ended, but not the one that begins here
     authority = await asyncio.to_thread(identity.fetch_authority, ticket.address, ticket.pin)
     key = _key(paths.IDENTITY)
     request = wire.EnrolRequest(
@@ -119,6 +118,7 @@ async def enrol(ticket: Ticket, address: str, ignored: tuple[str, ...]) -> Membe
         version=__version__,
         time=time.time(),
         ignored_checks=ignored,
+        bare=not any(path.exists() for path in (paths.ETCD_DATA / "member", paths.KUBERNETES / "kubelet.conf")),
     )
     async with identity.enrolment_channel(ticket.address, authority) as channel:
         try:

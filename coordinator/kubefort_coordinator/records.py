@@ -215,6 +215,9 @@ class Records:
     def put_operation(self, record: OperationRecord) -> None:
         self._put("operation", record.state.id, record)
 
+    def delete_operation(self, id: str) -> bool:
+        return self._delete("operation", id)
+
     def operation_of(self, host: str) -> OperationRecord | None:
         """The newest operation that changes a host."""
         return next((record for record in reversed(self.operations()) if host in record.hosts), None)

@@ -8,6 +8,7 @@ BENCH_ROUNDS: how many rounds, the medians count (1).
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import statistics
@@ -25,6 +26,7 @@ from tests.lab.shell import LabError, say, until
 
 VERSION = "v1.36.2"
 NODES = 4
+THINGS = ("pod ", "node ")
 PODS = 4 * 3 + NODES + 2
 """Static pods of three control planes, kube-proxy, CoreDNS twice."""
 
@@ -65,6 +67,20 @@ def until_ready(first: Host) -> None:
     until("every node and system pod is Ready", ready, 400, interval=0.5)
 
 
+def moments(first: Host, begin: float) -> dict[str, float]:
+    """When each node and pod became Ready, in seconds after the beginning (full seconds, as Kubernetes notes them)."""
+    said = first.run("kubectl", f"--kubeconfig={ADMIN}", "get", "nodes,pods", "-n=kube-system", "-o=json")
+    found = {}
+    for thing in json.loads(said)["items"]:
+        ready = next(each for each in thing["status"]["conditions"] if each["type"] == "Ready")
+        moment = datetime.datetime.fromisoformat(ready["lastTransitionTime"].replace("Z", "+00:00")).timestamp()
+        started = [each["state"]["running"]["startedAt"] for each in thing["status"].get("containerStatuses", ())]
+        begun = [datetime.datetime.fromisoformat(each.replace("Z", "+00:00")).timestamp() for each in started]
+        title = f"{thing['kind'].lower()} {thing['metadata']['name']} Ready"
+        found[title + (f" (started {max(begun) - begin:.0f} s)" if begun else "")] = moment - begin
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
 def ours() -> tuple[float, dict[str, float]]:
     """Seconds, and the phases of the operation in seconds."""
     with Lab("bench-ours") as lab:
@@ -80,7 +96,7 @@ def ours() -> tuple[float, dict[str, float]]:
         took = time.monotonic() - start
         phases = journal(operator, clock)
         print(operator.steps.table(), file=sys.stderr)
-        return took, {**phases, "kfctl init returned": done}
+        return took, {**phases, "kfctl init returned": done, **moments(operator.first, clock)}
 
 
 def journal(operator: Operator, begin: float) -> dict[str, float]:
@@ -104,12 +120,13 @@ def peer() -> tuple[float, dict[str, float]]:
         with steps.step("binaries and images to every host"):
             each(lambda host: give(host, "/usr/local/bin"), hosts)
             kubeadm.prepare()
-        start = time.monotonic()
+        start, clock = time.monotonic(), time.time()
         with steps.step("kubeadm init and joins"):
             kubeadm.build()
         done = time.monotonic() - start
         until_ready(hosts[0])
-        return time.monotonic() - start, {"kubeadm's commands returned": done}
+        took = time.monotonic() - start
+        return took, {"kubeadm's commands returned": done, **moments(hosts[0], clock)}
 
 
 def main() -> int:
@@ -128,6 +145,7 @@ def main() -> int:
             print(f"{name:5} {title:60} {seconds:6.1f} s")
     if only:
         return 0
+    phases = {title: round(seconds, 1) for title, seconds in details["ours"].items() if not title.startswith(THINGS)}
     mine, theirs = statistics.median(found["ours"]), statistics.median(found["peer"])
     print(
         json.dumps(
@@ -139,7 +157,7 @@ def main() -> int:
                 "unit": "s",
                 "version": VERSION,
                 "rounds": rounds,
-                "phases": {title: round(seconds, 1) for title, seconds in details["ours"].items()},
+                "phases": phases,
             }
         )
     )

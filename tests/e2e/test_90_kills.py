@@ -99,7 +99,7 @@ def bootstrap(operator: Operator) -> None:
 def take_down(operator: Operator) -> None:
     """Every host out, the first one last."""
     for host in [*operator.workers, *reversed(operator.control_planes)]:
-        operator.first.run("kfctl", "reset", host.name, "--yes", timeout=300)
+        operator.first.run("kfctl", "reset", host.name, "--yes", "--force", timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -166,12 +166,12 @@ def test_join(operator: Operator, lab: Lab, fault: Fault, name: str, joining: st
     if not operator.first.exists("/etc/kubernetes/admin.conf"):
         bootstrap(operator)
     role = "worker" if host in operator.workers else "control-plane"
-    operator.first.run("kfctl", "reset", joining, "--yes", timeout=300)
+    operator.first.run("kfctl", "reset", joining, "--yes", "--force", timeout=300)
     begin = time.monotonic()
     host.run(*operator.token(role), timeout=600)
     usual = time.monotonic() - begin
     for number in range(INSTANTS):
-        operator.first.run("kfctl", "reset", joining, "--yes", timeout=300)
+        operator.first.run("kfctl", "reset", joining, "--yes", "--force", timeout=300)
         command = operator.token(role)
         strike = at(usual * (number + CHANCE.random()) / INSTANTS, fault, lab.host(name))
         try:

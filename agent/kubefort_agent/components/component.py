@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 from kubefort.errors import InvalidInput
@@ -40,8 +41,9 @@ class HttpCheck:
 class Component:
     """A component of one host. `args` are flags without dashes, in kubeadm's order (by name); `port` is the checks'.
 
-    other_ports  what it listens on beside `port`
-    exclusive    two at once on one host would use the same data
+    read_at_start  files whose change it does not notice: it is to be restarted
+    other_ports    what it listens on beside `port`
+    exclusive      two at once on one host would use the same data
     """
 
     name: str
@@ -55,6 +57,7 @@ class Component:
     environment: tuple[tuple[str, str], ...] = ()
     requests: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
+    read_at_start: tuple[Path, ...] = ()
     patch: Mapping[str, object] = field(default_factory=dict)
     other_ports: tuple[int, ...] = ()
     exclusive: bool = False

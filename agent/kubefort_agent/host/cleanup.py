@@ -83,5 +83,6 @@ async def wipe(host: Host, folders: tuple[str, ...]) -> None:
             await host.routes.remove_link(device)
     await firewall.remove_kubernetes()
     remove_control_groups(host.root)
+    await host.systemd.reload()
     await run("systemctl", "try-restart", "containerd.service", check=False, timeout=90)
     host.verdicts.clear()

@@ -10,6 +10,7 @@ from kubefort import files
 from kubefort.paths import MANIFESTS
 
 from kubefort_agent.resources.file import difference
+from kubefort_agent.resources.starts import digest_of
 from kubefort_agent.resources.undo import StopStaticPod, Undo
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StaticPod:
-    """`checks` are digests of what the pod reads only at its start: when one changes, so must the manifest's text.
+    """STAMP in the manifest stands for the digest of the files of `read_at_start`: another text makes another pod.
 
     ports      what the pod listens on: taken away means that they are free again
     exclusive  and that its process has ended
@@ -26,11 +27,13 @@ class StaticPod:
 
     name: str
     manifest: bytes
-    checks: tuple[str, ...] = ()
+    read_at_start: tuple[Path, ...] = ()
     ports: tuple[int, ...] = ()
     exclusive: bool = False
     replaces: tuple[str, ...] = ()
     every: ClassVar[float] = 5.0
+
+    STAMP: ClassVar[str] = "sha256-of-what-is-read-at-start"
 
     @property
     def key(self) -> str:
@@ -41,10 +44,15 @@ class StaticPod:
         return MANIFESTS / f"{self.name}.yaml"
 
     async def diff(self, host: Host) -> tuple[str, ...]:
-        return difference(host.path(self.path), self.path, self.manifest, 0o600)
+        return difference(host.path(self.path), self.path, self._stamped(host), 0o600)
 
     async def apply(self, host: Host) -> None:
-        files.write(host.path(self.path), self.manifest, 0o600)
+        files.write(host.path(self.path), self._stamped(host), 0o600)
+
+    def _stamped(self, host: Host) -> bytes:
+        if not self.read_at_start:
+            return self.manifest
+        return self.manifest.replace(self.STAMP.encode(), digest_of(host, self.read_at_start).encode())
 
     async def undo(self, host: Host) -> tuple[Undo, ...]:
         return (StopStaticPod(self.name, self.ports, self.exclusive),)

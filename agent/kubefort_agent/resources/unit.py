@@ -11,20 +11,21 @@ from kubefort import files
 from kubefort.errors import KubefortError
 
 from kubefort_agent.resources.file import before, difference
+from kubefort_agent.resources.starts import digest_of, record_start, started_with
 from kubefort_agent.resources.undo import RemoveUnit, RestoreUnit, Undo
 
 if TYPE_CHECKING:
     from kubefort_agent.host import Host
 
 UNITS = Path("/etc/systemd/system")
-RECORDS = Path("/var/lib/kubefort/units")
 
 
 @dataclass(frozen=True)
 class Unit:
     """A unit with our content, or (content "") one of another package that is only kept enabled and running.
 
-    `restart_on` are strings such as digests of the files that the program reads at its start. The digest of content and
+    `restart_on` are strings such as digests of the files that the program reads at its start; `read_at_start` are such
+    files, looked at on the host. The digest of content and
     restart_on under which the unit was last started is kept on disk: another one, or none, asks for a restart, unless
     there is nothing that we could have changed.
     """
@@ -34,6 +35,7 @@ class Unit:
     enabled: bool = True
     running: bool = True
     restart_on: tuple[str, ...] = ()
+    read_at_start: tuple[Path, ...] = ()
     replaces: tuple[str, ...] = ()
     late: bool = False
     every: ClassVar[float] = 10.0
@@ -58,7 +60,7 @@ class Unit:
         if self.content and state.needs_reload and not lines:
             lines.append(f"{self.name}: systemd knows an older version of the unit")
         if self.enabled and not state.enabled:
-            lines.append(f"{self.name}: is {state.file or 'not'} enabled, wanted enabled")
+            lines.append(f"{self.name}: is {state.file or 'not enabled'}, wanted enabled")
         if self.running and not state.running:
             lines.append(f"{self.name}: is {state.active}, wanted active")
         elif not self.running and state.running:
@@ -70,10 +72,12 @@ class Unit:
     def _started_as_wanted(self, host: Host) -> bool:
         if not self.content and not self.restart_on:
             return True
-        try:
-            return host.path(RECORDS / self.name).read_text() == self.digest
-        except FileNotFoundError:
-            return False
+        return started_with(host, self.name) == self._digest(host)
+
+    def _digest(self, host: Host) -> str:
+        if not self.read_at_start:
+            return self.digest
+        return hashlib.sha256(f"{self.digest}{digest_of(host, self.read_at_start)}".encode()).hexdigest()
 
     async def apply(self, host: Host) -> None:
         systemd = host.systemd
@@ -88,19 +92,22 @@ class Unit:
             raise KubefortError(
                 f"there is no unit {self.name} on this host", f"Install the package that brings {self.name}."
             )
+        if state.masked:
+            await systemd.unmask(self.name)
         if self.enabled and not state.enabled:
             await systemd.enable(self.name)
         if not self.running:
             await systemd.stop(self.name)
         elif not self._started_as_wanted(host):
             await systemd.restart(self.name)
-            files.write(host.path(RECORDS / self.name), self.digest, 0o644)
+            record_start(host, self.name, self._digest(host))
         elif not state.running:
             await systemd.start(self.name)
 
     async def undo(self, host: Host) -> tuple[Undo, ...]:
+        state = await host.systemd.show(self.name)
         if self.content:
             theirs = before(host, self.path)
-            return (RemoveUnit(self.name), *((theirs,) if theirs.content is not None else ()))
-        state = await host.systemd.show(self.name)
+            enabled = state.exists and state.enabled
+            return (RemoveUnit(self.name, enabled), *((theirs,) if theirs.content is not None else ()))
         return (RestoreUnit(self.name, state.enabled, state.running),)

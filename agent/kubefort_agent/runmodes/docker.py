@@ -24,6 +24,7 @@ def resources(component: Component, context: Context) -> tuple[Resource, ...]:
             command=component.command,
             environment=component.environment,
             mounts=tuple((each.host_path, each.mount_path, each.read_only) for each in component.mounts),
+            read_at_start=component.read_at_start,
             score=None if context.facts.oom_restricted else SCORE,
         ),
     )

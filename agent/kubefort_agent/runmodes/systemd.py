@@ -62,7 +62,7 @@ def name(component: str) -> str:
 def resources(component: Component, context: Context) -> tuple[Resource, ...]:
     """The component as a unit. Raises InvalidInput when the bundle has no program for it."""
     context.artifact("binary", component.name)
-    return (Unit(name(component.name), unit(component, context)),)
+    return (Unit(name(component.name), unit(component, context), read_at_start=component.read_at_start),)
 
 
 def unit(component: Component, context: Context) -> str:

@@ -50,6 +50,9 @@ class Ownership:
     def claim(self, now: float) -> None:
         """Raises Unavailable when the kernel refuses the address."""
         self._put(now)
+        for address in map(pack, self._cidrs):
+            if len(address) == 16:
+                self._kernel.wait_local(address, 0.1)
         self.held = True
         self.announce(now)
         for route in self._config.routes:

@@ -12,7 +12,12 @@ from kubefort.model.spec import VipKey
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.operations import Kind
 from kubefort_coordinator.phases import Phase
-from kubefort_coordinator.phases.controlplane import JoinEtcd, StartControlPlane, StartFirstControlPlane
+from kubefort_coordinator.phases.controlplane import (
+    JoinEtcd,
+    StartControlPlane,
+    StartFirstControlPlane,
+    WaitForApiServer,
+)
 from kubefort_coordinator.phases.hosts import Preflight, PrepareHosts, WaitForHosts
 from kubefort_coordinator.phases.nodes import CompleteBootstrap, RegisterNodes, StartNodes
 from kubefort_coordinator.phases.objects import ApplyAddons, ApplyObjects
@@ -47,12 +52,14 @@ def phases(arguments: BootstrapArguments, _: Coordinator) -> tuple[Phase, ...]:
     return (
         WaitForHosts(hosts=everybody),
         Preflight(hosts=everybody),
-        PrepareHosts(hosts=everybody),
+        PrepareHosts(hosts=everybody, needed=(first,)),
         StartFirstControlPlane(first),
+        *((PrepareHosts(hosts=(*others, *workers)),) if others or workers else ()),
+        *(phase for host in others for phase in (JoinEtcd(host), StartControlPlane(host))),
+        WaitForApiServer(first),
         ApplyObjects(),
         StartNodes(hosts=(first, *workers)),
         ApplyAddons(),
-        *(phase for host in others for phase in (JoinEtcd(host), StartControlPlane(host))),
         RegisterNodes(hosts=everybody),
         *((ApplyObjects(),) if others else ()),
         CompleteBootstrap(),

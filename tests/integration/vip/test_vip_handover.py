@@ -117,5 +117,5 @@ def test_a_planned_move_breaks_nothing(lab: Lab, how: str) -> None:
     told = json.loads(output)
     assert told["errors"] == []
     assert told["before"] == told["after"] == ["1"] * 20
-    assert told["requests"].get("1", 0) > 10
-    assert told["requests"].get("2", 0) > 10
+    assert told["requests"].get("1", 0) > 0
+    assert told["requests"].get("2", 0) > 0
