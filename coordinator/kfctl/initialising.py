@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from kubefort import clusterfile, identity, paths
+from kubefort import clusterfile, identity, manifests, paths
 from kubefort.bundle import read_manifest
 from kubefort.clusterfile import ClusterFile
 from kubefort.errors import InvalidInput, Refused
-from kubefort.model.cluster import CONTROL_PLANE, WORKER, Role
+from kubefort.model.cluster import CONTROL_PLANE, WORKER, Cluster, Role
 from kubefort.model.operation import BootstrapArguments, OperationState, Overview
 
 from kfctl import operator, setup, thishost
@@ -162,9 +162,21 @@ async def _operation(
             report.note(f"taking up again: {earlier.title}")
             return await client.resume(earlier.id, wish.ignored)
         report.note(f"the unfinished cluster is begun anew with another {', '.join(changed) or 'list of hosts'}")
-    arguments = BootstrapArguments(cluster=cluster, first=host, hosts=file.hosts, ignored_checks=wish.ignored)
+    arguments = _arguments(wish, file, cluster, host)
     report.note(f"making cluster {cluster.name} with Kubernetes {cluster.kubernetes_version}")
     return await client.start("bootstrap", arguments)
+
+
+def _arguments(wish: Wish, file: ClusterFile, cluster: Cluster, host: str) -> BootstrapArguments:
+    """What begins the bootstrap, the files of podNetworkManifests (relative to cluster.yaml) read."""
+    folder = wish.cluster_file.absolute().parent if wish.cluster_file else Path.cwd()
+    return BootstrapArguments(
+        cluster=cluster,
+        first=host,
+        hosts=file.hosts,
+        ignored_checks=wish.ignored,
+        manifests=tuple(manifests.read(folder / each) for each in cluster.pod_network_manifests),
+    )
 
 
 async def _add_bundles(wish: Wish, client: Client, report: Report) -> None:
@@ -231,7 +243,7 @@ async def dry_init(wish: Wish, output: Output) -> None:
             there = [bundle.kubernetes_version for bundle in await client.bundles()]
             known += there
             cluster, _ = wished_cluster(wish, file, known)
-            arguments = BootstrapArguments(cluster=cluster, first=host, hosts=file.hosts, ignored_checks=wish.ignored)
+            arguments = _arguments(wish, file, cluster, host)
             if cluster.kubernetes_version in there:  # without its bundle, the coordinator would only refuse
                 rehearsed = await client.start("bootstrap", arguments, dry_run=True)
                 phases = [phase.title for phase in rehearsed.phases]

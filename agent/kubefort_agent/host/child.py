@@ -1,18 +1,21 @@
 """Work that needs a big library is done by a short-lived child, so that the library does not stay in our memory.
 
-Requests made at the same time share one child: `python -m MODULE` reads a JSON list of requests and writes a list of
-answers.
+Requests made at the same time share one child: the module, run as a program, reads a JSON list of requests and writes a
+list of answers.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from typing import Any
 
+from kubefort.errors import KubefortError
 from kubefort.run import run
+
+# Isolated (-I): neither the folder that an operator happens to be in nor his environment says what root imports.
+_START = "import runpy, sys; module, *sys.path[:] = sys.argv[1:]; runpy.run_module(module, run_name='__main__')"
 
 
 class Child:
@@ -37,14 +40,17 @@ class Child:
         try:
             output = await run(
                 sys.executable,
-                "-BS",  # all that is to be found is named by PYTHONPATH
-                "-m",
+                "-IBS",
+                "-c",
+                _START,
                 self._module,
+                *(entry for entry in sys.path if entry),
                 stdin=json.dumps([request for request, _ in waiting]).encode(),
-                env={"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
                 timeout=self._timeout,
             )
             answers = json.loads(output.stdout or "[]")
+            if len(answers) != len(waiting):
+                raise KubefortError(f"{self._module} answered {len(answers)} of {len(waiting)} requests")
         except BaseException as error:
             for _, future in waiting:
                 if not future.done():

@@ -79,9 +79,10 @@ class Reconciler:
         if spec is None:
             return True
         self._host.look_afresh()
+        self.report.begin(spec)
         try:
             outcome = await self._pass(spec)
-        except KubefortError as error:
+        except (KubefortError, OSError) as error:
             outcome = Outcome(error=str(error))
         except Exception as error:  # noqa: BLE001 - reported, it is better than a restart for ever
             _log.error("a fault of kubefort-agent itself", trace=traceback.format_exc())
@@ -115,9 +116,11 @@ class Reconciler:
         in_place = {key for resource in resources for key in replaced(resource)}
         removed = await remove_unwanted(self._host, wanted | in_place, self._ledger, late=False)
         due = [resource for resource in resources if self._is_due(resource)]
-        outcome = await converge(self._host, due, self._ledger)
+        outcome = await converge(self._host, due, self._ledger, self.report.doing)
         if outcome.in_sync:
             removed += await remove_unwanted(self._host, wanted, self._ledger, late=True)
+            if outcome.applied or removed:
+                cleanup.keep_artifacts(self._host, {a.sha256 for r in resources if (a := getattr(r, "artifact", None))})
         outcome.removed += removed
         self._remember(resources, due, outcome)
         return outcome

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 FOLDER = Path("/opt/kubefort/bin")
 LINKS = Path("/usr/local/bin")
 
+TOOLS = ("crictl", "etcdctl", "kubeadm", "kubectl")
+"""Nothing on the host runs by itself with these: when one is damaged, the coordinator can be waited for. Of every other
+program the artifact stays (60 MB for kubelet), so that it is mended while nobody answers."""
+
 
 @dataclass(frozen=True)
 class Binary:
@@ -68,7 +72,8 @@ class Binary:
         if await self._content(host):
             source = await host.supplies.artifact(self.artifact)
             await asyncio.to_thread(_install, source, host.path(self.path))
-            host.supplies.forget(self.artifact)
+            if self.artifact.name in TOOLS:
+                host.supplies.forget(self.artifact)
         await self.link.apply(host)
 
     async def undo(self, host: Host) -> tuple[Undo, ...]:
@@ -79,10 +84,14 @@ def _install(source: Path, place: Path) -> None:
     """A durable copy, never in whole in memory; the running program keeps its old file."""
     files.make_folder(place.parent)
     temporary = place.with_name(f".{place.name}.tmp")
-    with source.open("rb") as reader, temporary.open("wb") as writer:
-        shutil.copyfileobj(reader, writer, 1 << 20)
-        os.fchmod(writer.fileno(), 0o755)
-        writer.flush()
-        os.fsync(writer.fileno())
-    os.replace(temporary, place)
+    try:
+        with source.open("rb") as reader, temporary.open("wb") as writer:
+            shutil.copyfileobj(reader, writer, 1 << 20)
+            os.fchmod(writer.fileno(), 0o755)
+            writer.flush()
+            os.fsync(writer.fileno())
+        os.replace(temporary, place)
+    except BaseException:  # a disk that is full does not get better by half a program
+        temporary.unlink(missing_ok=True)
+        raise
     files.sync_folder(place.parent)

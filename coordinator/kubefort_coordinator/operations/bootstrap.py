@@ -20,7 +20,7 @@ from kubefort_coordinator.phases.controlplane import (
 )
 from kubefort_coordinator.phases.hosts import Preflight, PrepareHosts, WaitForHosts
 from kubefort_coordinator.phases.nodes import CompleteBootstrap, RegisterNodes, StartNodes
-from kubefort_coordinator.phases.objects import ApplyAddons, ApplyObjects
+from kubefort_coordinator.phases.objects import ApplyAddons, ApplyObjects, ApplyPodNetwork
 from kubefort_coordinator.records import ClusterRecord
 from kubefort_coordinator.specs import reaches
 
@@ -60,6 +60,7 @@ def phases(arguments: BootstrapArguments, _: Coordinator) -> tuple[Phase, ...]:
         ApplyObjects(),
         StartNodes(hosts=(first, *workers)),
         ApplyAddons(),
+        *((ApplyPodNetwork(manifests=arguments.manifests),) if arguments.manifests else ()),
         RegisterNodes(hosts=everybody),
         *((ApplyObjects(),) if others else ()),
         CompleteBootstrap(),
@@ -75,6 +76,8 @@ def check(arguments: BootstrapArguments, coordinator: Coordinator) -> None:
     problems = [each for each in validate(arguments.cluster, entries(arguments)) if each.severity == "error"]
     if problems:
         raise InvalidInput("; ".join(map(str, problems)), "mend cluster.yaml and check it: `kfctl config validate`")
+    if len(arguments.manifests) != len(arguments.cluster.pod_network_manifests):
+        raise InvalidInput("the manifests of the pod network did not come along", "type `kfctl init` again")
     used = [each.name for each in coordinator.records.hosts() if reaches(each, "etcd")]
     if used:
         raise Refused(

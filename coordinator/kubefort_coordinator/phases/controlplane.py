@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import msgspec
-from kubefort.errors import KubefortError, Refused
+from kubefort.errors import KubefortError, Refused, Unavailable
 from kubefort.kubeadm.addresses import host_port
 from kubefort.model.spec import EtcdMembership
 

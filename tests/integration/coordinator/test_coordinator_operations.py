@@ -205,6 +205,19 @@ async def test_an_agent_of_another_protocol_is_refused_and_operators_hear_of_it_
     assert (await running.end(id)).status == "succeeded"
 
 
+async def test_the_manifests_of_a_pod_network_are_applied_in_order(running: Running) -> None:
+    hosts = (HostEntry("cp-1", "control-plane"),)
+    wanted = arguments(hosts, pod_network="manifest", pod_network_manifests=("a.yaml", "b.yaml"))
+    with pytest.raises(grpc.aio.AioRpcError, match="did not come along"):
+        await running.start("bootstrap", wanted)
+    texts = [f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n" for name in ("net-a", "net-b")]
+    state = await running.start("bootstrap", msgspec.structs.replace(wanted, manifests=tuple(texts)))
+    await running.join("cp-1", "control-plane")
+    assert (await running.end(state.id)).status == "succeeded"
+    names = [each["metadata"]["name"] for each in running.fakes.kubernetes.objects]
+    assert [name for name in names if name.startswith("net-")] == ["net-a", "net-b"]
+
+
 async def test_hosts_join_a_running_cluster_one_after_another(running: Running) -> None:
     await running.bootstrap((HostEntry("cp-1", "control-plane"),))
     joins = [await running.join("cp-2", "control-plane"), await running.join("w-1", "worker")]

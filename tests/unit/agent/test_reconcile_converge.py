@@ -12,8 +12,9 @@ from kubefort.errors import KubefortError, Refused
 from kubefort.model.cluster import Cluster
 from kubefort.model.spec import Artifact, Node, NodeSpec
 from kubefort.model.status import Check
-from kubefort_agent.host import Host
+from kubefort_agent.host import Host, cleanup
 from kubefort_agent.host.facts import HostFacts
+from kubefort_agent.reconcile.converge import Outcome
 from kubefort_agent.reconcile.ledger import Ledger
 from kubefort_agent.reconcile.loop import Reconciler
 from kubefort_agent.reconcile.probes import Probe
@@ -275,3 +276,44 @@ def test_a_spec_that_cannot_be_read_is_none(tmp_path: Path) -> None:
     specs = SpecFile(tmp_path / "spec.json")
     assert specs.spec is None
     assert specs.accept(SPEC, "n1")
+
+
+async def test_what_takes_long_is_told_while_it_is_done(host: Host) -> None:
+    report = Report("n1", host.root)
+    report.tell(SPEC, Outcome(), None)
+    async with report.doing("applying image etcd", soon=0):
+        report.changed.clear()
+        await report.changed.wait()
+        assert (report.status().converged, report.status().pending) == (False, ("applying image etcd",))
+        assert report.sentence().endswith("applying image etcd")
+        report.changed.clear()
+    assert report.changed.is_set()
+    assert (report.status().converged, report.status().pending) == (True, ())
+
+
+async def test_what_is_quick_is_not_told(host: Host) -> None:
+    report = Report("n1", host.root)
+    async with report.doing("applying file", soon=3600):
+        assert not report.changed.is_set()
+    assert not report.changed.is_set()
+
+
+async def test_a_new_spec_is_observed_at_once_and_nothing_older_counts_for_it(host: Host) -> None:
+    report = Report("n1", host.root)
+    report.tell(SPEC, Outcome(), (Check("NumCPU", "error", "1 processor"),))
+    report.begin(stage(generation=2))
+    status = report.status()
+    assert (status.observed_generation, status.converged, status.preflight) == (2, False, None)
+    assert status.pending == ("looking what differs from generation 2",)
+    report.tell(stage(generation=2), Outcome(), None)
+    report.begin(stage(generation=2))
+    assert report.status().converged
+
+
+async def test_artifacts_of_what_is_not_wanted_any_more_go(host: Host) -> None:
+    folder = host.path("/var/lib/kubefort/artifacts")
+    folder.mkdir()
+    for name in ("a", "a.part", "b", "b.part"):
+        (folder / name).write_text("")
+    cleanup.keep_artifacts(host, {"a"})
+    assert sorted(file.name for file in folder.iterdir()) == ["a", "a.part"]

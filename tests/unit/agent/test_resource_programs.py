@@ -153,7 +153,24 @@ async def test_a_binary_is_installed_by_version_and_linked(host: Host) -> None:
     assert await binary.diff(host) == ()
     assert host.path("/opt/kubefort/bin/v1.36.2/kubelet").stat().st_mode & 0o777 == 0o755
     assert host.path("/usr/local/bin/kubelet").readlink() == Path("/opt/kubefort/bin/v1.36.2/kubelet")
-    assert not (host.root.parent / "supplies" / binary.artifact.sha256).exists()
+
+
+@pytest.mark.parametrize(("name", "stays"), [("kubelet", True), ("kubectl", False)])
+async def test_the_artifact_of_what_runs_by_itself_stays(host: Host, name: str, stays: bool) -> None:
+    binary = Binary(supply(host, "binary", name, b"#!/bin/true"), "v1.36.2")
+    await binary.apply(host)
+    assert (host.root.parent / "supplies" / binary.artifact.sha256).exists() == stays
+
+
+async def test_half_a_program_does_not_stay(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    binary = Binary(supply(host, "binary", "kubelet", b"#!/bin/true"), "v1.36.2")
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    with pytest.raises(OSError, match="No space left"):
+        await binary.apply(host)
+    assert list(host.path("/opt/kubefort/bin/v1.36.2").iterdir()) == []
 
 
 async def test_a_damaged_binary_is_noticed(host: Host) -> None:

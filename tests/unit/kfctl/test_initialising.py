@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import json
 from pathlib import Path
@@ -108,6 +109,20 @@ async def test_init_sets_up_adds_begins_joins_and_follows(
     said = capsys.readouterr().out
     assert "The cluster is made." in said
     assert said.count("kfctl join 10.0.0.1 --token") == 2
+
+
+async def test_manifests_of_the_pod_network_lie_beside_cluster_yaml(
+    host: list[str], fake: FakeCoordinator, wish: Wish, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cluster"
+    (folder / "net").mkdir(parents=True)
+    text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: net}\n"
+    (folder / "net/a.yaml").write_text(text)
+    (folder / "cluster.yaml").write_text(
+        "apiVersion: kubefort.dev/v1\nkind: Cluster\npodNetwork: manifest\npodNetworkManifests: [net/a.yaml]\n"
+    )
+    await init(dataclasses.replace(wish, cluster_file=folder / "cluster.yaml"), 30, "text")
+    assert began(fake).manifests == (text,)
 
 
 async def test_init_on_a_finished_cluster_changes_nothing(
