@@ -13,7 +13,7 @@ from kubefort_coordinator.etcd.client import EtcdClient, Member
 from kubefort_coordinator.etcd.quorum import View, may_stop
 from kubefort_coordinator.membership import views
 from kubefort_coordinator.phases import DONE, Outcome, Phase, Wait
-from kubefort_coordinator.phases.controlplane import POLL_S, api_ready, peer_url
+from kubefort_coordinator.phases.controlplane import POLL_S, peer_url
 from kubefort_coordinator.records import HostRecord
 from kubefort_coordinator.specs import run_modes, with_run_modes
 
@@ -49,7 +49,8 @@ class Convert(Phase):
                 own = own_member(await etcd.members(), host)
                 if own is None or not all(view.healthy for view in await views(etcd, [own])):
                     return Wait(f"the etcd member of {self.host} to be healthy", POLL_S)
-        return await api_ready(coordinator, self.host)
+        ready, why = await coordinator.kubernetes(self.host).ready()
+        return DONE if ready else Wait(f"the API server of {self.host} to be ready ({why})", POLL_S)
 
 
 @dataclass(frozen=True)
