@@ -96,7 +96,8 @@ def _etcd(context: Context) -> Iterator[Resource]:
     yield from kubelet(context)
     if any(context.spec.cluster.component(name).run_mode == "docker" for name in CONTROL_PLANE_COMPONENTS):
         yield Unit(DOCKER_UNIT, "", late=True)
-    yield from _run("etcd", context)
+    if context.spec.etcd is not None or context.spec.reaches("control-plane"):
+        yield from _run("etcd", context)
 
 
 def _identities(context: Context) -> Iterator[Resource]:

@@ -138,6 +138,12 @@ def _operation(data: bytes) -> OperationState:
     return document.decode(data, OperationState, "the coordinator's operation")
 
 
+async def ask_overview(config: Path) -> Overview:
+    """What the coordinator knows."""
+    async with connect(config) as client:
+        return await client.overview()
+
+
 @contextlib.asynccontextmanager
 async def connect(config: Path) -> AsyncIterator[Client]:
     """A client with the identity and address of kfctl.yaml, which is kept valid."""

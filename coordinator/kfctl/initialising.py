@@ -14,12 +14,13 @@ from kubefort import clusterfile, identity, manifests, paths
 from kubefort.bundle import read_manifest
 from kubefort.clusterfile import ClusterFile
 from kubefort.errors import InvalidInput, Refused
+from kubefort.kubeadm.addresses import host_port
 from kubefort.model.cluster import CONTROL_PLANE, WORKER, Cluster, Role
 from kubefort.model.operation import BootstrapArguments, OperationState, Overview
 
 from kfctl import operator, setup, thishost
 from kfctl.client import Client
-from kfctl.membership import Ticket, enrol, enrolled, joined, own_state, same_cluster, start_agent
+from kfctl.membership import Ticket, enrol, enrolled, own_state, same_cluster, start_agent
 from kfctl.plans import differences, wished_cluster
 from kfctl.progress import Output, Report, demand, follow, reporter
 
@@ -73,6 +74,11 @@ async def _init(
     overview = await client.overview()
     earlier = _bootstrap(overview)
     if earlier is not None and earlier.status == "succeeded" and overview.hosts:
+        if member is None:
+            raise Refused(
+                f"the cluster is made already, and {host} is no member of it (any more)",
+                "to make it one, type here what this prints: `kfctl token create --role control-plane`",
+            )
         report.result(f"The cluster is made already, nothing was changed.\n{_next_steps()}", status="unchanged")
         return
     operation = await _operation(wish, file, host, client, overview, report)
@@ -248,7 +254,7 @@ async def dry_init(wish: Wish, output: Output) -> None:
                 rehearsed = await client.start("bootstrap", arguments, dry_run=True)
                 phases = [phase.title for phase in rehearsed.phases]
     cluster, warnings = wished_cluster(wish, file, known)
-    steps = [f"set up the coordinator on {host}: {joined(address, paths.FLEET_PORT)}"] if not running else []
+    steps = [f"set up the coordinator on {host}: {host_port(address, paths.FLEET_PORT)}"] if not running else []
     steps += [f"add the bundle {folder}" for folder in wish.bundles]
     steps += [f"make cluster {cluster.name} with Kubernetes {cluster.kubernetes_version}", *phases]
     text = "\n".join([*(f"warning: {w}" for w in warnings), "would:", *(f"  {step}" for step in steps)])

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from kubefort import files, identity, paths
 from kubefort.errors import InvalidInput, KubefortError, Refused, Unavailable
+from kubefort.kubeadm.addresses import host_port
 from kubefort.run import CommandFailed, run
 
 from kfctl import operator, thishost
 from kfctl.client import Client
-from kfctl.membership import joined
 from kfctl.operator import Operator
 
 PROGRAM = "kubefort-coordinator"
@@ -55,7 +55,7 @@ async def _admit(address: str) -> Operator:
         key = identity.new_key()
         files.write(request, identity.certificate_request(key, _name()), 0o600)
         await _setup(address, "--operator-request", str(request), "--operator-out", str(answer))
-        return _operator(joined(address, paths.FLEET_PORT), key, answer)
+        return _operator(host_port(address, paths.FLEET_PORT), key, answer)
 
 
 async def _counts(who: Operator) -> bool:

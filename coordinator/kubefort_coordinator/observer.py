@@ -33,6 +33,11 @@ class Observer:
     def sight(self, host: str) -> Sight:
         return self._hosts.setdefault(host, Sight())
 
+    @property
+    def present(self) -> int:
+        """How many hosts are connected."""
+        return sum(sight.connections > 0 for sight in self._hosts.values())
+
     def silence(self, host: str) -> float:
         """Seconds since the last sign of life, or since this observer looks; 0 while the host is connected."""
         sight = self.sight(host)

@@ -68,41 +68,44 @@ async def observe(host: Host, resources: Sequence[Resource], ledger: Ledger) -> 
     return outcome
 
 
-async def converge(host: Host, resources: Iterable[Resource], ledger: Ledger, doing: Doing = _unseen) -> Outcome:
+async def converge(
+    host: Host, resources: Iterable[Resource], ledger: Ledger, doing: Doing = _unseen, *, repair: bool = False
+) -> Outcome:
     """Bring `resources` about, each `own`ed already. Ends at the first that fails: those after it depend on it.
 
-    What a resource replaces is undone right before it, when all that comes earlier is there: the shortest gap.
+    Not so in a `repair`, where all of them were there once: a certificate that nobody can renew now does not keep a
+    route from coming back. What a resource replaces is undone right before it, when all that comes earlier is there:
+    the shortest gap.
     """
     outcome = Outcome()
     for _, group in itertools.groupby(resources, key=_group):
-        members = list(group)
-        for resource in members:
-            try:
-                await _make_room(host, resource, ledger, outcome)
-            except (KubefortError, OSError) as error:
-                return _failed(outcome, resource, (), error)
+        members = [resource for resource in group if await _make_room(host, resource, ledger, outcome)]
         diffs: list[tuple[Resource, tuple[str, ...]]] = []
         looks = await asyncio.gather(*(resource.diff(host) for resource in members), return_exceptions=True)
         for resource, look in zip(members, looks, strict=True):
             if isinstance(look, (KubefortError, OSError)):
-                return _failed(outcome, resource, (), look)
-            if isinstance(look, BaseException):
+                _failed(outcome, resource, (), look)
+            elif isinstance(look, BaseException):
                 raise look
-            if look:
+            elif look:
                 diffs.append((resource, look))
+        if outcome.error and not repair:
+            return outcome
         gate = asyncio.Semaphore(AT_ONCE)
         results = await asyncio.gather(
             *(_apply(host, resource, gate, doing) for resource, _ in diffs), return_exceptions=True
         )
         for (resource, found), result in zip(diffs, results, strict=True):
             if isinstance(result, (KubefortError, OSError)):
-                return _failed(outcome, resource, found, result)
-            if isinstance(result, BaseException):
+                _failed(outcome, resource, found, result)
+            elif isinstance(result, BaseException):
                 raise result
-            if result:
+            elif result:
                 outcome.pending += result
             else:
                 outcome.applied.append((resource.key, found))
+        if outcome.error and not repair:
+            return outcome
     return outcome
 
 
@@ -137,12 +140,18 @@ def replaced(resource: Resource) -> tuple[str, ...]:
     return keys
 
 
-async def _make_room(host: Host, resource: Resource, ledger: Ledger, outcome: Outcome) -> None:
-    for key in replaced(resource):
-        entry = ledger.get(key)
-        if entry is not None:
-            await _undo(host, entry, ledger)
-            outcome.removed.append(key)
+async def _make_room(host: Host, resource: Resource, ledger: Ledger, outcome: Outcome) -> bool:
+    """Undo what the resource replaces; whether that succeeded."""
+    try:
+        for key in replaced(resource):
+            entry = ledger.get(key)
+            if entry is not None:
+                await _undo(host, entry, ledger)
+                outcome.removed.append(key)
+    except (KubefortError, OSError) as error:
+        _failed(outcome, resource, (), error)
+        return False
+    return True
 
 
 async def _undo(host: Host, entry: Entry, ledger: Ledger) -> None:
@@ -166,8 +175,7 @@ async def _apply(host: Host, resource: Resource, gate: asyncio.Semaphore, doing:
     return await resource.diff(host)
 
 
-def _failed(outcome: Outcome, resource: Resource, diff: tuple[str, ...], error: Exception) -> Outcome:
+def _failed(outcome: Outcome, resource: Resource, diff: tuple[str, ...], error: Exception) -> None:
     outcome.pending += diff
-    outcome.error = f"{resource.key}: {error}"
+    outcome.error = outcome.error or f"{resource.key}: {error}"
     _log.warning("cannot apply", resource=resource.key, error=str(error))
-    return outcome

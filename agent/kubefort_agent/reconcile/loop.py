@@ -114,16 +114,26 @@ class Reconciler:
         await own(self._host, resources, self._ledger)
         wanted = {CLUSTER, *(resource.key for resource in resources)}
         in_place = {key for resource in resources for key in replaced(resource)}
-        removed = await remove_unwanted(self._host, wanted | in_place, self._ledger, late=False)
+        removed, stuck = await self._remove(wanted | in_place, late=False)
         due = [resource for resource in resources if self._is_due(resource)]
-        outcome = await converge(self._host, due, self._ledger, self.report.doing)
+        repair = self._specs.was_reached(spec)
+        outcome = await converge(self._host, due, self._ledger, self.report.doing, repair=repair)
         if outcome.in_sync:
-            removed += await remove_unwanted(self._host, wanted, self._ledger, late=True)
+            self._specs.mark_reached(spec)
+            more, stuck = await self._remove(wanted, late=True)
+            removed += more
             if outcome.applied or removed:
                 cleanup.keep_artifacts(self._host, {a.sha256 for r in resources if (a := getattr(r, "artifact", None))})
-        outcome.removed += removed
+        outcome.removed, outcome.error = [*outcome.removed, *removed], outcome.error or stuck
         self._remember(resources, due, outcome)
         return outcome
+
+    async def _remove(self, wanted: set[str], *, late: bool) -> tuple[list[str], str]:
+        """What was removed, and what stood in the way: that hinders nobody from mending the rest."""
+        try:
+            return await remove_unwanted(self._host, wanted, self._ledger, late=late), ""
+        except (KubefortError, OSError) as error:
+            return [], f"removing what is not wanted any more: {error}"
 
     async def _resources(self, spec: NodeSpec) -> tuple[Resource, ...]:
         """Built again for a new spec and after an error, for then the host's facts may be others."""
@@ -154,6 +164,7 @@ class Reconciler:
         """Stage absent: nothing of ours stays."""
         self._synced.clear()
         self._checked = None
+        self._specs.forget_reached()
         if len(self._ledger) == 0:
             return Outcome()
         await cleanup.stop(self._host)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
 
 from kubefort import files, log
@@ -11,6 +13,9 @@ from kubefort.model.spec import NodeSpec
 
 _log = log.get("spec")
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
 
 class SpecFile:
     """spec.json: read at the start, replaced durably before a new spec is acted on.
@@ -19,8 +24,9 @@ class SpecFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._mark = path, path.with_name("reached")
         self.spec: NodeSpec | None = None
+        self._reached: tuple[NodeSpec, bool] | None = None
         try:
             self.spec = decode(path.read_bytes(), NodeSpec, str(path))
         except FileNotFoundError:
@@ -32,6 +38,26 @@ class SpecFile:
     def generation(self) -> int:
         return self.spec.generation if self.spec else 0
 
+    def was_reached(self, spec: NodeSpec) -> bool:
+        """Whether this host was in sync with this very spec before, maybe in an earlier life of ours."""
+        if self._reached is None or self._reached[0] is not spec:
+            try:
+                found = self._mark.read_text()
+            except FileNotFoundError:
+                found = ""
+            self._reached = (spec, found == _digest(spec))
+        return self._reached[1]
+
+    def mark_reached(self, spec: NodeSpec) -> None:
+        if not self.was_reached(spec):
+            files.write(self._mark, _digest(spec), 0o600)
+            self._reached = (spec, True)
+
+    def forget_reached(self) -> None:
+        if self._mark.exists():
+            files.remove(self._mark)
+        self._reached = None
+
     def accept(self, spec: NodeSpec, own_name: str, *, bare: bool = False) -> bool:
         """Keep a spec; False where it is the one we have. Raises Refused for an older one and for another host's.
 
@@ -41,8 +67,28 @@ class SpecFile:
             raise Refused(f"a spec for the host {spec.node.name} came to {own_name}")
         if spec.generation < self.generation and not bare:
             raise Refused(f"generation {spec.generation} came after {self.generation}: an older spec is not taken")
+        _refuse_paths(spec)
         if spec == self.spec:
             return False
         files.write(self._path, encode(spec), 0o600)
         self.spec = spec
         return True
+
+
+def _refuse_paths(spec: NodeSpec) -> None:
+    """What becomes part of a path of this host is a plain name, whoever sent it."""
+    names = [
+        ("version", spec.cluster.kubernetes_version),
+        *(("artifact", artifact.name) for artifact in spec.artifacts),
+        *(("secret", key.secret) for key in spec.vip_keys),
+    ]
+    for what, name in names:
+        if not _NAME.fullmatch(name):
+            raise Refused(f"the spec names the {what} {name!r}, which cannot be a file's name")
+    for artifact in spec.artifacts:
+        if not _DIGEST.fullmatch(artifact.sha256):
+            raise Refused(f"the spec's artifact {artifact.name} has no SHA-256 but {artifact.sha256!r}")
+
+
+def _digest(spec: NodeSpec) -> str:
+    return hashlib.sha256(encode(spec)).hexdigest()

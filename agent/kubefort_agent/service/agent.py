@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kubefort import log, membership, paths
 from kubefort.errors import Unavailable
+from kubefort.notify import notify, watchdog
 
 from kubefort_agent.host import Host
 from kubefort_agent.reconcile.ledger import FILE as LEDGER
@@ -19,7 +20,6 @@ from kubefort_agent.reconcile.vipwatch import VipWatch
 from kubefort_agent.service import config
 from kubefort_agent.service.identity import common_name
 from kubefort_agent.service.link import Link
-from kubefort_agent.service.notify import notify, watchdog
 from kubefort_agent.service.renewal import keep_valid
 from kubefort_agent.service.supplies import RemoteSupplies
 

@@ -97,6 +97,8 @@ def status_of(error: KubefortError) -> tuple[grpc.StatusCode, str]:
     return code, "\n".join(filter(None, (error.message.replace("\n", "; "), hint)))
 
 
+_OPERATORS_ONLY = "/kubefort.v1.ControlService/"
+
 Handler = Callable[[Any, Any], Any]
 
 
@@ -106,10 +108,13 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
     def __init__(self, records: Records) -> None:
         self._records = records
 
+    def _admit(self, method: str, context: Any) -> Caller:
+        pems = context.auth_context().get("x509_pem_cert") or [b""]
+        return authorise(method, pems[0].decode(), address_of(context.peer()), self._records)
+
     async def _enter(self, method: str, context: Any) -> None:
         try:
-            pems = context.auth_context().get("x509_pem_cert") or [b""]
-            CALLER.set(authorise(method, pems[0].decode(), address_of(context.peer()), self._records))
+            CALLER.set(self._admit(method, context))
         except KubefortError as error:
             LOG.warning("call refused", method=method, peer=context.peer(), why=error.message)
             await _abort(context, error)
@@ -129,6 +134,8 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
             await self._enter(method, context)
             try:
                 async for answer in inner(request, context):
+                    if method.startswith(_OPERATORS_ONLY):
+                        self._admit(method, context)  # an operator may have been revoked since
                     yield answer
             except KubefortError as error:
                 await _abort(context, error)

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from kubefort import document, identity
+from kubefort.clusterrules import is_name
 from kubefort.errors import InvalidInput, Refused
 from kubefort.model.operation import JoinArguments
 from kubefort.model.status import Facts
@@ -21,7 +22,6 @@ from kubefort_coordinator.services.access import CALLER
 from kubefort_coordinator.specs import free_pod_index, pod_cidrs, reaches
 
 MAX_SKEW_S = 30.0
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 
 
 def check_clock(host: str, theirs: float, ours: float) -> None:
@@ -36,7 +36,7 @@ def check_clock(host: str, theirs: float, ours: float) -> None:
 
 def check_name(name: str) -> None:
     """Raises InvalidInput where a host name cannot be a node's name."""
-    if len(name) > 253 or not _NAME.fullmatch(name):
+    if not is_name(name):
         raise InvalidInput(
             f"host name {name!r} cannot be a node's name: lower-case letters, digits, - and . only",
             f"set another one, for instance `hostnamectl set-hostname {_suggestion(name)}`",

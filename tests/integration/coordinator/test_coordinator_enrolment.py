@@ -118,7 +118,12 @@ async def test_an_operator_renews_himself_and_is_revoked_with_all_his_keys(world
         assert [(each.name, each.keys, each.caller) for each in listed] == [("admin", 2, True)]
         with pytest.raises(grpc.aio.AioRpcError, match="no operator nobody"):
             await stub.RevokeOperator(control_pb2.RevokeOperatorRequest(name="nobody"))
+        watching = stub.WatchEvents(control_pb2.WatchEventsRequest(follow=True))
+        world.coordinator.event("", "Seen", "by an operator")
+        assert b"Seen" in (await watching.read()).event
         await stub.RevokeOperator(control_pb2.RevokeOperatorRequest(name="admin"))
+        with pytest.raises(grpc.aio.AioRpcError, match="not known"):
+            await watching.read()
         with pytest.raises(grpc.aio.AioRpcError, match="kfctl init"):
             await stub.ListOperators(control_pb2.ListOperatorsRequest())
 

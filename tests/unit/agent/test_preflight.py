@@ -210,3 +210,18 @@ async def test_docker_is_needed_only_where_components_run_in_it(host: Host) -> N
     assert await program_checks.docker(host, MASTER) == []
     await host.systemd.start("docker.service")
     assert await program_checks.docker(host, spec) == []
+
+
+async def test_a_check_that_fails_itself_does_not_silence_the_others(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def odd(host: Host, spec: NodeSpec) -> list[Check]:
+        raise ValueError("an odd file")
+
+    async def sound(host: Host, spec: NodeSpec) -> list[Check]:
+        return [Check("NumCPU", "error", "1 processor")]
+
+    monkeypatch.setattr(registry, "checkers", lambda: (odd, sound))
+    found = await preflight(host, NodeSpec(1, Cluster("v1.36.2"), Node("n1", "192.0.2.1", "worker"), "enrolled"))
+    assert [(check.name, check.severity) for check in found] == [("NumCPU", "error"), ("odd", "warning")]
+    assert found[1].message == "this check itself failed: an odd file"

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import msgspec
 import pytest
-from kubefort.errors import KubefortError, Refused
+from kubefort.errors import InvalidInput, KubefortError, Refused, Unavailable
 from kubefort.model.cluster import Cluster
-from kubefort.model.spec import Artifact, Node, NodeSpec
+from kubefort.model.spec import Artifact, Node, NodeSpec, VipKey
 from kubefort.model.status import Check
 from kubefort_agent.host import Host, cleanup
 from kubefort_agent.host.facts import HostFacts
@@ -21,7 +21,7 @@ from kubefort_agent.reconcile.probes import Probe
 from kubefort_agent.reconcile.report import Report
 from kubefort_agent.reconcile.state import SpecFile
 from kubefort_agent.resources import File, Image, Resource
-from kubefort_agent.resources.undo import Undo
+from kubefort_agent.resources.undo import RestoreFile, Undo
 
 SPEC = NodeSpec(1, Cluster("v1.36.2"), Node("n1", "192.0.2.1", "worker"), "prepared")
 
@@ -305,6 +305,10 @@ async def test_a_new_spec_is_observed_at_once_and_nothing_older_counts_for_it(ho
     status = report.status()
     assert (status.observed_generation, status.converged, status.preflight) == (2, False, None)
     assert status.pending == ("looking what differs from generation 2",)
+    async with report.doing("applying image etcd", soon=0):
+        report.changed.clear()
+        await report.changed.wait()
+        assert report.status().pending == ("applying image etcd",)
     report.tell(stage(generation=2), Outcome(), None)
     report.begin(stage(generation=2))
     assert report.status().converged
@@ -317,3 +321,68 @@ async def test_artifacts_of_what_is_not_wanted_any_more_go(host: Host) -> None:
         (folder / name).write_text("")
     cleanup.keep_artifacts(host, {"a"})
     assert sorted(file.name for file in folder.iterdir()) == ["a", "a.part"]
+
+
+class Stuck(File):
+    async def undo(self, host: Host) -> tuple[Undo, ...]:
+        return (RestoreFile("/proc/x/y", b""),)
+
+
+async def test_what_cannot_be_removed_hinders_no_repair(host: Host) -> None:
+    life = Life(host, Wanted(file("a"), Stuck(Path("/etc/b"), b"")))
+    assert await life.cycle(SPEC)
+    host.path("/proc/x").write_text("a file, where a folder would be needed")
+    life.wanted.list = (file("a"), file("c"))
+    assert not await life.cycle(stage(generation=2))
+    assert host.path("/etc/c").exists()
+    (why,) = life.report.status().pending
+    assert why.startswith("removing what is not wanted any more: ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"artifacts": (Artifact("binary", "../sh", "0" * 64, 1),)}, "names the artifact"),
+        ({"artifacts": (Artifact("binary", "kubelet", "../../etc/shadow", 1),)}, "has no SHA-256"),
+        ({"cluster": Cluster("../v1")}, "names the version"),
+        ({"vip_keys": (VipKey(1, "../../etc/shadow"),)}, "names the secret"),
+    ],
+)
+def test_a_spec_does_not_lead_out_of_our_folders(tmp_path: Path, changes: dict[str, object], why: str) -> None:
+    specs = SpecFile(tmp_path / "spec.json")
+    with pytest.raises(Refused, match=why):
+        specs.accept(stage(**changes), "n1")
+    assert not (tmp_path / "spec.json").exists()
+
+
+@dataclass(frozen=True)
+class Renewal(Eager):
+    """Fails for as long as the coordinator is away."""
+
+    async def diff(self, host: Host) -> tuple[str, ...]:
+        return ("renewal: is due",) if host.path("/etc/away").exists() else ()
+
+    async def apply(self, host: Host) -> None:
+        raise Unavailable("the coordinator is not reached")
+
+
+async def test_what_cannot_be_renewed_now_keeps_nothing_else_from_being_repaired(host: Host) -> None:
+    life = Life(host, Wanted(Renewal(Path("/etc/renewal"), b""), file("route")))
+    assert await life.cycle(SPEC)
+    host.path("/etc/away").touch()
+    host.path("/etc/route").unlink()
+    life.start()  # a power cut in between: the spec was reached in an earlier life
+    assert not await life.cycle()
+    assert host.path("/etc/route").exists()
+    assert life.report.status().pending[-1] == "file /etc/renewal: the coordinator is not reached"
+    host.path("/etc/route").unlink()
+    assert not await life.cycle(stage(generation=2))
+    assert not host.path("/etc/route").exists(), "a spec that was never reached is brought about in order"
+    await life.cycle(stage(generation=3, stage="absent"))
+    assert not host.path("/var/lib/kubefort/reached").exists()
+
+
+def test_a_ledger_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "owned.json").write_text('[{"key": "x", "undo": [{"type": "Novelty"}]}]')
+    with pytest.raises(InvalidInput, match=r"owned\.json.*\n.*install that one"):
+        Ledger(tmp_path / "owned.json")

@@ -129,6 +129,12 @@ async def test_init_on_a_finished_cluster_changes_nothing(
     host: list[str], fake: FakeCoordinator, wish: Wish, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake.overview = overview("succeeded")
+    with pytest.raises(Refused, match="cp1 is no member of it") as caught:
+        await init(wish, 30, "json")
+    assert "kfctl token create --role control-plane" in caught.value.hint
+    fake.authority.identity("cp1").save(paths.IDENTITY)
+    paths.AGENT_CONFIG.write_text("coordinator: [10.0.0.1:7444]\n")
+    fake.asked.clear()
     await init(wish, 30, "json")
     assert [name for name, _ in fake.asked] == ["GetOverview"]
     assert json_lines(capsys.readouterr().out)[-1] == {"type": "result", "status": "unchanged"}
