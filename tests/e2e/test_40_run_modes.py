@@ -10,7 +10,7 @@ import json
 import pytest
 
 from tests.cluster import blackout, checks
-from tests.cluster.load import Load
+from tests.cluster.clients import Load
 from tests.cluster.operator import Operator
 from tests.lab import Host, Lab
 
