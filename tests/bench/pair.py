@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -17,7 +17,9 @@ from pathlib import Path
 
 from tests.bench.holding import Holding, together
 from tests.bench.pinger import Pinger
+from tests.bench.switch import Adverts, Link
 from tests.integration.vip.netns import VIP, Host, Lab, wait_for
+from tests.integration.vip.traffic import serve, traffic
 
 KEY = {"id": 1, "secret": "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"}
 AUTH = {"mode": "enforce", "keys": [KEY], "send_key_id": 1}
@@ -62,6 +64,11 @@ class Pair:
         self._start(self.hosts[1])
         self.pinger = Pinger(self.client, VIP)
         self._open.callback(self.pinger.close)
+        self._adverts = Adverts(self.client)
+        self._open.callback(self._adverts.close)
+        self._links = {host.number: Link(self.lab.switch, host) for host in self.hosts}
+        for link in self._links.values():
+            self._open.callback(link.close)
         self.settle()
         return self
 
@@ -89,9 +96,15 @@ class Pair:
         self.roles()
         self.until(self.pinger.answered, "the client is answered")
 
-    def _outage(self, event: Callable[[], object], other: Host) -> float:
-        """Milliseconds without an answer around an event that makes `other` the holder."""
-        time.sleep(random.random() * self.interval_ms / 1000)
+    def _outage(self, event: Callable[[], object], phase: float) -> float:
+        """Milliseconds without an answer around an event that makes the other host the holder.
+
+        It comes `phase` of an interval after an advert: with the same phases for everybody, chance is none's friend.
+        """
+        active, other = self.roles()
+        interval = self.interval_ms / 1000
+        moment = self._adverts.next(active.address, 3 * interval) + phase * interval
+        time.sleep(max(0.0, moment - time.monotonic()))
         since = time.monotonic()
         event()
         self.until(lambda: self.holds(other), "the other takes over")
@@ -99,20 +112,20 @@ class Pair:
         time.sleep(0.3)
         return self.pinger.longest(since) * 1000
 
-    def cut(self) -> float:
+    def cut(self, phase: float) -> float:
         """The holder's link is cut."""
-        active, other = self.roles()
-        outage = self._outage(lambda: active.cable(plugged=False), other)
-        active.cable(plugged=True)
+        link = self._links[self.roles()[0].number]
+        outage = self._outage(lambda: link.set(plugged=False), phase)
+        link.set(plugged=True)
         self.settle()
         return outage
 
-    def stop(self) -> float:
+    def stop(self, phase: float) -> float:
         """The holder is told to end (SIGTERM)."""
-        active, other = self.roles()
+        active = self.roles()[0]
         process = active.process
         assert process is not None
-        outage = self._outage(lambda: os.kill(process.pid, signal.SIGTERM), other)
+        outage = self._outage(lambda: os.kill(process.pid, signal.SIGTERM), phase)
         process.wait(PATIENCE)
         self._start(active)
         self.settle()
@@ -134,6 +147,28 @@ class Pair:
         if result < most * 1000:
             self.settle()
         return result
+
+    def hand_over(self) -> float:
+        """How many requests fail and open connections break when the address moves on purpose under traffic.
+
+        keepalived has no command for that: it is told to end, what moves the address fastest.
+        """
+        for host in self.hosts:
+            serve(host)
+        active, other = self.roles()
+        process = active.process
+        assert process is not None
+        running = traffic(self.client, VIP)
+        time.sleep(1.0)
+        if self.program is OURS:
+            assert active.ask("move", to=other.address)["ok"]
+        else:
+            os.kill(process.pid, signal.SIGTERM)
+        self.until(lambda: self.holds(other) and not self.holds(active), "the other takes over")
+        time.sleep(1.0)
+        told = json.loads(running.communicate("\n", timeout=PATIENCE)[0])
+        failed = sum(error.startswith("request") for error in told["errors"])
+        return float(failed + sum(one != another for one, another in zip(told["before"], told["after"], strict=True)))
 
     def cost(self, seconds: float) -> tuple[float, float]:
         """Resident megabytes and percent of a core, all processes of the holder's program together."""

@@ -49,10 +49,12 @@ def report(row: Row) -> None:
     )
 
 
-def repeated(interval_ms: int, once: Callable[[Pair], float], loops: int = 0) -> Measure:
+def repeated(interval_ms: int, once: Callable[[Pair, float], float], loops: int = 0) -> Measure:
+    """Rounds spread evenly over the phases between two adverts."""
+
     def measure(program: Program) -> list[float]:
         with Pair(program, interval_ms) as pair, busy(loops):
-            return [once(pair) for _ in range(ROUNDS)]
+            return [once(pair, (number + 0.5) / ROUNDS) for number in range(ROUNDS)]
 
     return measure
 
@@ -62,7 +64,7 @@ def two_holders(number: int) -> Measure:
 
     def measure(program: Program) -> list[float]:
         if program is OURS:
-            return repeated(100, lambda pair: pair.two_holders(number, FOR_EVER))(program)
+            return repeated(100, lambda pair, _: pair.two_holders(number, FOR_EVER))(program)
         found = []
         for _ in range(min(ROUNDS, 3)):
             with Pair(program, 100) as pair:
@@ -70,6 +72,14 @@ def two_holders(number: int) -> Measure:
         return found
 
     return measure
+
+
+def hand_over(program: Program) -> list[float]:
+    found = []
+    for _ in range(min(ROUNDS, 5)):
+        with Pair(program, 100) as pair:
+            found.append(pair.hand_over())
+    return found
 
 
 def cost() -> list[Row]:
@@ -96,6 +106,7 @@ def rows() -> list[Row]:
         for interval in (1000, 100, 10):
             made.append(both(f"hard cut, adverts every {interval} ms, {load}", repeated(interval, Pair.cut, loops)))
     made.append(both("graceful stop, adverts every 100 ms", repeated(100, Pair.stop)))
+    made.append(both("planned hand-over, 200 requests/s, 20 connections: broken", hand_over, "times", 0))
     for number in (signal.SIGKILL, signal.SIGSTOP):
         event = f"two holders after {number.name}, adverts every 100 ms (at most {FOR_EVER:.0f} s)"
         made.append(both(event, two_holders(number)))
@@ -108,6 +119,8 @@ def main() -> int:
     if missing := at_hand():
         print(missing, file=sys.stderr)
         return 1
+    # Cuts come at the moment that was chosen, whatever else runs; the programs begin without it.
+    os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(5))
     print(f"{'medians of ' + str(ROUNDS):<58} {'ours':>9} {'peer':>9} {'':<10} {'ratio':>7}  [min, max]", flush=True)
     made = rows()
     headline = made[1]

@@ -16,6 +16,8 @@ pytestmark = pytest.mark.timeout(900)
 
 PKI = "/etc/kubernetes/pki"
 MANIFESTS = "/etc/kubernetes/manifests"
+KEPT = "/var/lib/kubefort/secrets/certificates"
+SCHEDULER = "crictl pods --state ready --name kube-scheduler --quiet"
 BOUND_S = 90.0
 """Generous: the lab's machine is busy. The goal is 10 s, and 60 s for what only containerd and iptables can tell."""
 
@@ -68,6 +70,12 @@ CASES = (
         "rm /etc/kubernetes/scheduler.conf",
         "test -s /etc/kubernetes/scheduler.conf",
         "scheduler.conf",
+    ),
+    Case(
+        "certificate that is renewed: whoever does not read it again is made anew",
+        f"{SCHEDULER} >/run/old-pod && rm /etc/kubernetes/scheduler.conf {KEPT}/scheduler.conf.pem",
+        f'new=$({SCHEDULER}) && test -n "$new" -a "$new" != "$(cat /run/old-pod)"',
+        "kube-scheduler.yaml: +    kubefort.io/read-at-start",
     ),
     Case(
         "chmod on a key",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import itertools
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -177,5 +179,15 @@ async def _apply(host: Host, resource: Resource, gate: asyncio.Semaphore, doing:
 
 def _failed(outcome: Outcome, resource: Resource, diff: tuple[str, ...], error: Exception) -> None:
     outcome.pending += diff
-    outcome.error = outcome.error or f"{resource.key}: {error}"
+    outcome.error = outcome.error or f"{resource.key}: {in_words(error)}"
     _log.warning("cannot apply", resource=resource.key, error=str(error))
+
+
+def in_words(error: Exception) -> str:
+    """What a person is told of an error, with what to type."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        folder = os.path.dirname(str(error.filename or "")) or "/var/lib"
+        return f"{error}\nMake room (`df -h {folder}`); it goes on by itself."
+    if isinstance(error, OSError) and error.errno == errno.EROFS:
+        return f"{error}\nThe kernel made the disk read-only: `dmesg` says why; mend it, then `mount -o remount,rw`."
+    return str(error)

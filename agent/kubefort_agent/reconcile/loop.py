@@ -17,7 +17,16 @@ from kubefort.waiting import backoff, within
 
 from kubefort_agent.host import Host, cleanup, facts, memory
 from kubefort_agent.host.facts import HostFacts
-from kubefort_agent.reconcile.converge import CLUSTER, Outcome, converge, observe, own, remove_unwanted, replaced
+from kubefort_agent.reconcile.converge import (
+    CLUSTER,
+    Outcome,
+    converge,
+    in_words,
+    observe,
+    own,
+    remove_unwanted,
+    replaced,
+)
 from kubefort_agent.reconcile.health import HasProbes, Health
 from kubefort_agent.reconcile.ledger import Ledger
 from kubefort_agent.reconcile.probes import Prober
@@ -83,7 +92,7 @@ class Reconciler:
         try:
             outcome = await self._pass(spec)
         except (KubefortError, OSError) as error:
-            outcome = Outcome(error=str(error))
+            outcome = Outcome(error=in_words(error))
         except Exception as error:  # noqa: BLE001 - reported, it is better than a restart for ever
             _log.error("a fault of kubefort-agent itself", trace=traceback.format_exc())
             outcome = Outcome(error=f"{type(error).__name__}: {error}")
@@ -133,7 +142,7 @@ class Reconciler:
         try:
             return await remove_unwanted(self._host, wanted, self._ledger, late=late), ""
         except (KubefortError, OSError) as error:
-            return [], f"removing what is not wanted any more: {error}"
+            return [], f"removing what is not wanted any more: {in_words(error)}"
 
     async def _resources(self, spec: NodeSpec) -> tuple[Resource, ...]:
         """Built again for a new spec and after an error, for then the host's facts may be others."""

@@ -56,7 +56,7 @@ class Unit:
 
     async def diff(self, host: Host) -> tuple[str, ...]:
         """Asks systemd when there is a sign of a change, and once a minute: that costs a process."""
-        mark = (trace(self.name, host.root), self, started_with(host, self.name), int(time.monotonic() // 60))
+        mark = (trace(self.name, host.root), self, self._started_as_wanted(host), int(time.monotonic() // 60))
         if mark[0] is not None and host.verdicts.get(self.key) == (mark, ()):
             return ()
         lines = await self._look(host)

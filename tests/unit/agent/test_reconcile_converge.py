@@ -386,3 +386,16 @@ def test_a_ledger_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "owned.json").write_text('[{"key": "x", "undo": [{"type": "Novelty"}]}]')
     with pytest.raises(InvalidInput, match=r"owned\.json.*\n.*install that one"):
         Ledger(tmp_path / "owned.json")
+
+
+@dataclass(frozen=True)
+class FullDisk(Broken):
+    async def apply(self, host: Host) -> None:
+        raise OSError(28, "No space left on device", "/var/lib/kubelet/x")
+
+
+async def test_a_full_disk_is_named_with_what_to_type(host: Host) -> None:
+    life = Life(host, Wanted(FullDisk()))
+    assert not await life.cycle(SPEC)
+    assert "No space left on device" in life.report.status().pending[-1]
+    assert "`df -h /var/lib/kubelet`" in life.report.status().pending[-1]
