@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
 from kubefort.model.spec import NodeSpec
 from kubefort.model.status import NodeStatus
 
@@ -19,6 +20,11 @@ class Sight:
     connections: int = 0
     seen: float = 0.0
     status: NodeStatus | None = None
+
+
+def _lasting(status: NodeStatus) -> NodeStatus:
+    """The status without what is another at each look."""
+    return msgspec.structs.replace(status, facts=msgspec.structs.replace(status.facts, time=0.0), vip={})
 
 
 class Observer:
@@ -54,9 +60,12 @@ class Observer:
         self._changed.notify()
 
     def status(self, host: str, status: NodeStatus) -> None:
+        """Take a status; only one that says something else wakes those who wait, for most say the same again."""
         sight = self.sight(host)
+        news = sight.status is None or _lasting(status) != _lasting(sight.status)
         sight.status, sight.seen = status, self._clock()
-        self._changed.notify()
+        if news:
+            self._changed.notify()
 
     def forget(self, host: str) -> None:
         self._hosts.pop(host, None)
