@@ -17,8 +17,13 @@ SERVING = frozenset({"etcd", "kube-apiserver"})
 """A host on which one of these stops answers no request of the API's."""
 
 
+ORDER = ("kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler")
+"""The API server first: connections that outlive the move of the virtual IP end with it, in good order, and no request
+of theirs meets an API server whose etcd is away."""
+
+
 def phases(arguments: ConvertArguments, coordinator: Coordinator) -> tuple[Phase, ...]:
-    chosen = tuple(name for name in CONTROL_PLANE_COMPONENTS if name in arguments.components)
+    chosen = tuple(name for name in ORDER if name in arguments.components)
     moves = coordinator.records.need_cluster().cluster.vip is not None and bool({*chosen} & SERVING)
     return (
         *(

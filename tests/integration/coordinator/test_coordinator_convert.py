@@ -46,7 +46,7 @@ async def test_hosts_are_converted_one_after_another_and_the_leader_hands_over(r
     state = await running.start("convert", convert("kube-apiserver", "etcd"))
     ended = await running.end(state.id)
     assert (ended.status, ended.error) == ("succeeded", "")
-    assert order == [(name, component) for name in CONTROL_PLANES for component in ("etcd", "kube-apiserver")]
+    assert order == [(name, component) for name in CONTROL_PLANES for component in ("kube-apiserver", "etcd")]
     assert running.fakes.etcd.log[0] == "https://192.0.2.2:2380 leads"
     cluster = coordinator.records.need_cluster().cluster
     assert (cluster.component("etcd").run_mode, cluster.component("kube-scheduler").run_mode) == (
