@@ -60,19 +60,7 @@ def check(arguments: ConvertArguments, coordinator: Coordinator) -> None:
     if arguments.whole and set(running) - set(arguments.hosts):
         raise Refused(f"{', '.join(sorted(set(running) - set(arguments.hosts)))} joined meanwhile", "try again")
     if arguments.to == "systemd":
-        need_programs(coordinator, arguments.components)
-
-
-def need_programs(coordinator: Coordinator, components: tuple[str, ...]) -> None:
-    """Raises Refused where the bundle has no programs that could run as units."""
-    version = coordinator.records.need_cluster().cluster.kubernetes_version
-    there = {artifact.name for artifact in coordinator.bundles.artifacts(version) if artifact.kind == "binary"}
-    missing = [name for name in components if name not in there]
-    if missing:
-        raise Refused(
-            f"the bundle of {version} has no programs of {', '.join(missing)}, only images",
-            "make it again with `kfctl bundle create`, then `kfctl bundle add` it",
-        )
+        coordinator.bundles.need_programs(record.cluster.kubernetes_version, arguments.components)
 
 
 def title(arguments: ConvertArguments) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import grpc.aio
 import pytest
-from kubefort.model.cluster import RunMode
+from kubefort.model.cluster import ComponentSettings, RunMode
 from kubefort.model.operation import ConvertArguments
 from kubefort_coordinator.specs import run_modes
 
@@ -13,6 +13,7 @@ from tests.integration.coordinator.test_coordinator_operations import (
     ENTRIES,
     Killer,
     Running,
+    arguments,
     live_through,
     running,
 )
@@ -87,7 +88,7 @@ async def test_no_member_is_stopped_that_etcd_cannot_spare_and_an_abort_leaves_a
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("wanted", "words"),
     [
         (convert("kube-proxy"), "kube-proxy cannot be converted"),
         (convert("etcd", hosts=("w-1",)), "w-1: no control-plane host of this cluster, there are cp-1, cp-2, cp-3"),
@@ -96,12 +97,18 @@ async def test_no_member_is_stopped_that_etcd_cannot_spare_and_an_abort_leaves_a
         (ConvertArguments((), "docker", ("cp-1",)), "nothing is named"),
     ],
 )
-async def test_what_cannot_be_converted_is_refused(running: Running, arguments: ConvertArguments, words: str) -> None:
+async def test_what_cannot_be_converted_is_refused(running: Running, wanted: ConvertArguments, words: str) -> None:
     await running.bootstrap(ENTRIES)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await running.start("convert", arguments)
+        await running.start("convert", wanted)
     assert words in (caught.value.details() or "").replace("\n", ", ")
     assert [each.state.kind for each in running.world.coordinator.records.operations()].count("convert") == 0
+
+
+async def test_a_bootstrap_with_units_needs_their_programs(running: Running) -> None:
+    components = {"kube-controller-manager": ComponentSettings(run_mode="systemd")}
+    with pytest.raises(grpc.aio.AioRpcError, match="has no programs of kube-controller-manager"):
+        await running.start("bootstrap", arguments(components=components))
 
 
 async def test_a_dry_run_reads_as_what_would_happen(running: Running) -> None:
