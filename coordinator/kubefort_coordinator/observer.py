@@ -49,14 +49,17 @@ class Observer:
         sight = self.sight(host)
         return 0.0 if sight.connections else self._clock() - max(sight.seen, self._since)
 
-    def connected(self, host: str) -> None:
+    def connected(self, host: str) -> Sight:
+        """Count a connection; what is returned is for `disconnected`."""
         sight = self.sight(host)
         sight.connections += 1
         sight.seen = self._clock()
         self._changed.notify()
+        return sight
 
-    def disconnected(self, host: str) -> None:
-        self.sight(host).connections -= 1
+    def disconnected(self, host: str, counted: Sight | None = None) -> None:
+        """Where it was `counted`: a host that was forgotten and came back is not charged for its earlier connection."""
+        (counted or self.sight(host)).connections -= 1
         self._changed.notify()
 
     def status(self, host: str, status: NodeStatus) -> None:

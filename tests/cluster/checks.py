@@ -69,12 +69,13 @@ def api_servers_ready(operator: Operator, timeout: float = 90.0) -> None:
 
 
 def system_pods_ready(operator: Operator, timeout: float = 400.0) -> None:
-    """All pods of kube-system run and are Ready. Kubelet's back-off after crashes is up to five minutes."""
+    """All pods of kube-system are Ready, a kube-proxy on each host too. Kubelet's back-off is up to five minutes."""
     chosen = [] if operator.has_dns else ["--selector=k8s-app!=kube-dns"]
 
     def ready() -> bool:
         pods = operator.get("pods", "--namespace=kube-system", *chosen)["items"]
-        return bool(pods) and all(condition(pod, "Ready") for pod in pods)
+        proxies = {pod["spec"].get("nodeName") for pod in pods if pod["metadata"]["name"].startswith("kube-proxy-")}
+        return proxies == {host.name for host in operator.hosts} and all(condition(pod, "Ready") for pod in pods)
 
     operator.retry("all pods of kube-system Ready", ready, timeout)
 

@@ -48,7 +48,7 @@ class Fleet(FleetServiceServicer):
             raise InvalidInput("the first message of a connection is a hello")
         self._protocol(host, hello.hello)
         self._clock(host, hello.hello.time)
-        self._coordinator.observer.connected(host)
+        counted = self._coordinator.observer.connected(host)
         reader = asyncio.create_task(self._read(host, request_iterator))
         try:
             async for spec in self._specs(host, reader):
@@ -56,7 +56,7 @@ class Fleet(FleetServiceServicer):
         finally:
             reader.cancel()
             await asyncio.wait({reader})
-            self._coordinator.observer.disconnected(host)
+            self._coordinator.observer.disconnected(host, counted)
 
     def _protocol(self, host: str, hello: wire.Hello) -> None:
         """Raises Refused where agent and coordinator do not understand each other; operators are told once."""

@@ -22,3 +22,14 @@ def test_a_status_that_says_the_same_again_wakes_nobody() -> None:
     assert observer.sight("w1").seen > seen, "it is a sign of life all the same"
     observer.status("w1", msgspec.structs.replace(status, converged=False))
     assert changed.count == count + 1
+
+
+def test_a_host_that_was_forgotten_and_came_back_is_connected() -> None:
+    observer = Observer(Changed())
+    first = observer.connected("w1")
+    observer.forget("w1")
+    second = observer.connected("w1")
+    observer.disconnected("w1", first)
+    assert observer.sight("w1").connections == 1
+    observer.disconnected("w1", second)
+    assert observer.sight("w1").connections == 0
