@@ -25,9 +25,7 @@ Restart=always
 RestartSec=1
 TimeoutStopSec=30
 LimitNOFILE=1048576
-CPUAccounting=yes
 MemoryAccounting=yes
-IOAccounting=yes
 TasksAccounting=yes
 TasksMax=infinity
 
@@ -55,6 +53,11 @@ UMask=0077
 """
 
 
+ACCOUNTING = ("CPUAccounting=yes", "IOAccounting=yes")
+"""With control groups of version 2 only. In version 1 the last unit that asks for a controller takes it along when it
+goes: systemd empties that controller's whole tree, kubelet's pods too, and nobody can `kubectl exec` into them."""
+
+
 def name(component: str) -> str:
     return f"{component}.service"
 
@@ -80,6 +83,7 @@ def unit(component: Component, context: Context) -> str:
         *(f"Environment={quoted(f'{variable}={value}', dollar='$')}" for variable, value in component.environment),
         *(line for mount in component.mounts for line in _mount(mount)),
         *([] if context.facts.oom_restricted else [f"OOMScoreAdjust={SCORE}"]),
+        *(ACCOUNTING if context.facts.cgroup_version == 2 else ()),
         SERVICE,
         "[Install]",
         "WantedBy=multi-user.target",

@@ -154,6 +154,12 @@ def test_a_host_that_cannot_lower_the_score_is_not_asked_to(restricted: bool) ->
     assert ("OOMScoreAdjust" in unit("etcd", facts)["Service"]) is not restricted
 
 
+@pytest.mark.parametrize(("version", "wanted"), [(1, False), (2, True)])
+def test_controllers_that_systemd_would_take_from_the_pods_are_not_asked_for(version: int, wanted: bool) -> None:
+    found = unit("etcd", HostFacts(containerd_version="1.7.24", cgroup_version=version))["Service"]
+    assert ("IOAccounting" in found, "CPUAccounting" in found) == (wanted, wanted)
+
+
 def test_a_bundle_without_programs_is_named() -> None:
     made = make_context()
     with pytest.raises(InvalidInput, match=r"the bundle of v1\.36\.2 has no binary etcd") as caught:
