@@ -12,7 +12,7 @@ from tests.cluster import checks, leftovers
 from tests.cluster.operator import BUNDLE, Operator
 from tests.lab import Host, Lab
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 PKI = "/etc/kubernetes/pki"
 MANIFESTS = "/etc/kubernetes/manifests"

@@ -13,7 +13,7 @@ from tests.cluster.operator import PACKAGES, Operator, packages
 from tests.lab import Host, Lab
 from tests.lab.shell import run
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 NEWER = "0.1.0+newer"
 UNITS = ("kubefort-agent.service", "kubefort-vip.service", "kubefort-coordinator.service")
 LASTING = ("kubelet", "etcd", "kube-apiserver", "kube-proxy", "pause")

@@ -16,7 +16,7 @@ from tests.cluster.typed import Typed
 from tests.lab import Host, Lab, bundle
 from tests.lab.shell import LabError
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 VERSION = "v1.36.2"
 FAILED, UNREACHABLE, INTERRUPTED = 1, 4, 130
 INIT = ("kfctl", "init", f"--bundle={BUNDLE}")
