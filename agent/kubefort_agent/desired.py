@@ -33,12 +33,13 @@ from kubefort_agent.resources import (
     Unit,
 )
 from kubefort_agent.resources.secret import KEPT
-from kubefort_agent.runmodes import run_mode
+from kubefort_agent.runmodes import run
 
 __all__ = ["Probe", "probes", "resources"]
 
 MODULES = ("overlay", "br_netfilter")
 VIP_UNIT = "kubefort-vip.service"
+DOCKER_UNIT = "docker.service"
 
 # The front-proxy and etcd authorities' keys stay with the coordinator: no component of a host signs with them.
 CONTROL_PLANE_SECRETS = (
@@ -93,6 +94,8 @@ def _etcd(context: Context) -> Iterator[Resource]:
     yield from _identities(context)
     yield Folder(ETCD_DATA, 0o700)
     yield from kubelet(context)
+    if any(context.spec.cluster.component(name).run_mode == "docker" for name in CONTROL_PLANE_COMPONENTS):
+        yield Unit(DOCKER_UNIT, "", late=True)
     if context.spec.etcd is not None or context.spec.reaches("control-plane"):
         yield from _run("etcd", context)
 
@@ -117,8 +120,7 @@ def _control_plane(context: Context) -> Iterator[Resource]:
 
 
 def _run(name: str, context: Context) -> tuple[Resource, ...]:
-    mode = run_mode(context.spec.cluster.component(name).run_mode)
-    return mode(component(name, context), context)
+    return run(component(name, context), context.spec.cluster.component(name).run_mode, context)
 
 
 def _node(context: Context) -> Iterator[Resource]:

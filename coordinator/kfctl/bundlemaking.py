@@ -19,7 +19,10 @@ from kfctl.bundles import digest
 from kfctl.registry import Reference, Registry
 from kfctl.web import download, text
 
-KUBERNETES = ("kubeadm", "kubelet", "kubectl")
+KUBERNETES = (
+    *("kubeadm", "kubelet", "kubectl"),
+    *("kube-apiserver", "kube-controller-manager", "kube-scheduler"),  # for hosts that run them as units
+)
 REGISTRY = "registry.k8s.io"
 HUB = "https://registry-1.docker.io"
 
@@ -83,7 +86,7 @@ def _crictl(folder: Path, sources: Sources, version: Version) -> None:
     release = f"v1.{version.minor}.0"
     name = f"crictl-{release}-linux-{sources.architecture}.tar.gz"
     url = f"{sources.github}/kubernetes-sigs/cri-tools/releases/download/{release}/{name}"
-    _unpacked(folder, url, text(f"{url}.sha256").split()[0], "crictl")
+    _unpacked(folder, url, text(f"{url}.sha256").split()[0], ("crictl",))
 
 
 def _etcdctl(folder: Path, sources: Sources, version: str) -> None:
@@ -92,20 +95,21 @@ def _etcdctl(folder: Path, sources: Sources, version: str) -> None:
     found = re.search(rf"^([0-9a-f]{{64}})\s+\*?{re.escape(name)}$", text(f"{base}/SHA256SUMS"), re.MULTILINE)
     if found is None:
         raise InvalidInput(f"{base}/SHA256SUMS does not name {name}")
-    _unpacked(folder, f"{base}/{name}", found[1], "etcdctl")
+    _unpacked(folder, f"{base}/{name}", found[1], ("etcd", "etcdctl"))
 
 
-def _unpacked(folder: Path, url: str, sha256: str, program: str) -> None:
-    """One program out of an archive that is thrown away."""
+def _unpacked(folder: Path, url: str, sha256: str, programs: tuple[str, ...]) -> None:
+    """Programs out of an archive that is thrown away."""
     click.echo(url)
-    archive = folder / "bin" / f".{program}.tar.gz"
+    archive = folder / "bin" / f".{programs[-1]}.tar.gz"
     download(url, archive, sha256)
-    with tarfile.open(archive) as tar:
-        member = next((m for m in tar if m.isfile() and Path(m.name).name == program), None)
-        content = tar.extractfile(member) if member else None
-        if content is None:
-            raise InvalidInput(f"{url} has no {program} in it")
-        files.write((folder / "bin" / program).absolute(), content.read(), 0o755)
+    for program in programs:
+        with tarfile.open(archive) as tar:
+            member = next((m for m in tar if m.isfile() and Path(m.name).name == program), None)
+            content = tar.extractfile(member) if member else None
+            if content is None:
+                raise InvalidInput(f"{url} has no {program} in it")
+            files.write((folder / "bin" / program).absolute(), content.read(), 0o755)
     archive.unlink()
 
 

@@ -50,6 +50,7 @@ _GOES_ON = {
     "init": f"{_WATCH}, or type `kfctl init` again",
     "join": "; the join goes on, type the same command again to watch it",
     "operation": _WATCH,
+    "convert": _WATCH,
     "reset": _WATCH,
     "vip": _WATCH,
 }

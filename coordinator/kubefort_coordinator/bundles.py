@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from kubefort import document, files
@@ -70,6 +71,16 @@ class Bundles:
 
     def artifacts(self, version: str) -> tuple[Artifact, ...]:
         return tuple(line.artifact for line in self.get(version).artifacts)
+
+    def need_programs(self, version: str, components: Iterable[str]) -> None:
+        """Raises Refused where the bundle of a version has no programs of components that shall run as units."""
+        there = {artifact.name for artifact in self.artifacts(version) if artifact.kind == "binary"}
+        missing = [name for name in components if name not in there]
+        if missing:
+            raise Refused(
+                f"the bundle of {version} has no programs of {', '.join(missing)}, only images",
+                "make it again with `kfctl bundle create`, then `kfctl bundle add` it",
+            )
 
     def find(self, sha256: str) -> Path:
         """The file with that checksum; raises Refused where no bundle has it."""

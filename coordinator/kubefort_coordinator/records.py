@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from kubefort.document import Document, decode, encode
 from kubefort.errors import KubefortError, Refused
-from kubefort.model.cluster import Cluster, HostEntry, Role, Taint
+from kubefort.model.cluster import Cluster, HostEntry, Role, RunMode, Taint
 from kubefort.model.operation import OperationState
 from kubefort.model.spec import EtcdMembership, NodeSpec, Stage, VipAuthMode, VipKey
 from kubefort.model.status import Event, Facts
@@ -47,7 +47,10 @@ class ClusterRecord(Document, frozen=True):
 
 
 class HostRecord(Document, frozen=True):
-    """A host. `identities`: pins of the public keys it may show; `pod_index` chooses its part of the pod subnets."""
+    """A host. `identities`: pins of the public keys it may show; `pod_index` chooses its part of the pod subnets.
+
+    run_modes   component's name → run mode on this host, where it is another than the cluster's
+    """
 
     name: str
     role: Role
@@ -62,6 +65,7 @@ class HostRecord(Document, frozen=True):
     ignored_checks: tuple[str, ...] = ()
     enrolled: float = 0.0
     joined: bool = False
+    run_modes: dict[str, RunMode] = {}
 
 
 class OperatorRecord(Document, frozen=True):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 from kubefort.errors import InvalidInput
-from kubefort.model.cluster import CONTROL_PLANE, Cluster
+from kubefort.kubeadm.names import CONTROL_PLANE_COMPONENTS
+from kubefort.model.cluster import CONTROL_PLANE, Cluster, RunMode
 from kubefort.model.spec import STAGES, Artifact, Node, NodeSpec, Stage
 
 from kubefort_coordinator.records import ClusterRecord, HostRecord
@@ -61,10 +62,32 @@ def node_of(cluster: Cluster, host: HostRecord) -> Node:
     )
 
 
-def artifacts_for(host: HostRecord, artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
-    """Those artifacts of a bundle that a host of this role needs."""
+def run_modes(cluster: Cluster, host: HostRecord) -> dict[str, RunMode]:
+    """How the components of a control-plane host run there; nothing for a worker."""
+    if host.role != CONTROL_PLANE:
+        return {}
+    return {name: host.run_modes.get(name) or cluster.component(name).run_mode for name in CONTROL_PLANE_COMPONENTS}
+
+
+def with_run_modes(cluster: Cluster, modes: Mapping[str, RunMode]) -> Cluster:
+    """The cluster with other run modes of some components."""
+    changed = {
+        name: msgspec.structs.replace(cluster.component(name), run_mode=mode)
+        for name, mode in modes.items()
+        if cluster.component(name).run_mode != mode
+    }
+    return msgspec.structs.replace(cluster, components={**cluster.components, **changed}) if changed else cluster
+
+
+def artifacts_for(cluster: Cluster, host: HostRecord, artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
+    """Those artifacts of a bundle that a host needs: components' programs only where they run as units."""
     if host.role == CONTROL_PLANE:
-        return tuple(artifacts)
+        modes = run_modes(cluster, host)
+        return tuple(
+            artifact
+            for artifact in artifacts
+            if artifact.kind == "image" or modes.get(artifact.name, "systemd") == "systemd"
+        )
     return tuple(
         artifact
         for artifact in artifacts
@@ -86,12 +109,12 @@ def render(
     )
     return NodeSpec(
         generation=0,
-        cluster=record.cluster,
+        cluster=with_run_modes(record.cluster, run_modes(record.cluster, host)),
         node=node_of(record.cluster, host),
         stage=host.stage,
         peers=tuple(node_of(record.cluster, other) for other in peers),
         etcd=host.etcd if host.role == CONTROL_PLANE else None,
-        artifacts=artifacts_for(host, artifacts),
+        artifacts=artifacts_for(record.cluster, host, artifacts),
         ignored_checks=tuple(dict.fromkeys((*record.ignored_checks, *host.ignored_checks))),
         **(_virtual_ip(record) if host.role == CONTROL_PLANE else {}),
     )

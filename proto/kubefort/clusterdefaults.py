@@ -46,7 +46,7 @@ certSans: []
 components: {}
 # components:
 #   kube-apiserver:
-#     runMode: static-pod
+#     runMode: static-pod          # or systemd, docker; of etcd and the three kube-* that a control plane has
 #     extraArgs: {audit-log-maxage: "30"}
 #     extraVolumes:
 #       - {name: audit, hostPath: /var/log/kubernetes, mountPath: /var/log/kubernetes, readOnly: false}

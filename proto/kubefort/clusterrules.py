@@ -30,7 +30,11 @@ COMPONENTS = (
     "nginx",
 )
 
-RUN_MODES = ("static-pod",)
+_NO_RUN_MODE = {
+    "kube-proxy": "runs as a DaemonSet",
+    "coredns": "runs as a Deployment",
+    "kubelet": "is a service of systemd always",
+}
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -220,8 +224,12 @@ def _component(name: str, settings: ComponentSettings) -> Iterator[Problem]:
     path = f"components.{name}"
     if name not in COMPONENTS:
         yield Problem(path, f"no such component; known are {', '.join(COMPONENTS)}", at_key=True)
-    if settings.run_mode not in RUN_MODES:
-        yield Problem(f"{path}.runMode", f"{settings.run_mode} is not available yet; take {', '.join(RUN_MODES)}")
+    if settings.run_mode != "static-pod":
+        if name in _NO_RUN_MODE:
+            yield Problem(f"{path}.runMode", f"{name} {_NO_RUN_MODE[name]}: it has no other run mode")
+        if settings.patch:
+            message = f"not used: a patch changes a manifest, and runMode is {settings.run_mode}"
+            yield Problem(f"{path}.patch", message, "warning")
     for flag in settings.extra_args:
         if not re.fullmatch(r"[a-z0-9][A-Za-z0-9-]*", flag):
             yield Problem(f"{path}.extraArgs", f'"{flag}" must be a flag without leading dashes')

@@ -1,6 +1,6 @@
 """Everything that one Kubernetes version needs on a host, as files in one folder:
 
-bin/NAME            kubelet, kubectl, kubeadm, crictl, etcdctl (the last two where the artifacts have them)
+bin/NAME            kubelet, kubectl, kubeadm, the control plane, etcd; crictl and etcdctl where the artifacts have them
 images/NAME.tar     docker-archives: the control plane, kube-proxy, etcd, coredns, pause, and busybox for tests' pods
 manifest.json       kubernetesVersion, etcdVersion, artifacts: kind, name, file, sha256, size, and an image's ref
 """
@@ -16,8 +16,8 @@ from tests.lab.archive import Image, sha256, write
 from tests.lab.paths import cache, locked
 from tests.lab.shell import LabError, run, step
 
-BINARIES = ("kubelet", "kubectl", "kubeadm", "crictl", "etcdctl")
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+BINARIES = ("kubelet", "kubectl", "kubeadm", "crictl", *CONTROL_PLANE)
 TEST_IMAGE = "kubefort.lab/busybox:1"
 """A static busybox (httpd, nslookup, wget by address, nc, sh) for pods of tests."""
 
@@ -30,15 +30,15 @@ PROXY_LINKS = {"bin/sh": "dash"} | {
     for what in ("", "-save", "-restore")
 }
 HERE = Path(__file__).parent
-FORMAT = 3
-"""Raise it when bundles made before no longer serve."""
+FORMAT = 4
+"""Raise it when bundles made before no longer serve; those lie beside, for whoever still uses them."""
 
 
 def ensure(version: str) -> Path:
     """The bundle folder of `version`, made when missing (half a minute once the programs are there)."""
     if version not in artifacts.RELEASES:
         raise LabError(f"the lab knows Kubernetes {', '.join(artifacts.RELEASES)}, not {version}")
-    target = cache() / "bundles" / version
+    target = cache() / f"bundles-{FORMAT}" / version
     recipe = f"{FORMAT} {artifacts.RELEASES[version]}"
     with locked(f"bundle-{version}"):
         mark = target / ".recipe"
@@ -61,11 +61,10 @@ def _make(version: str, target: Path) -> None:
     work = target / "work"
     etcd = _etcd(release, programs, work)
     for name in BINARIES:
-        path = programs / name
-        if name == "etcdctl" and release.etcd_suite:
-            path = etcd["usr/local/bin/etcdctl"]
-        if path.exists():
-            shutil.copy(path, target / "bin" / name)
+        if (programs / name).exists():
+            shutil.copy(programs / name, target / "bin" / name)
+    for name in ("etcd", "etcdctl"):
+        shutil.copy(etcd[f"usr/local/bin/{name}"], target / "bin" / name)
     listed = [_listed(target, "binary", path) for path in sorted((target / "bin").iterdir())]
     for name, made in _images(version, programs, etcd, work).items():
         path = target / "images" / f"{name}.tar"

@@ -10,7 +10,7 @@ from typing import Literal
 from kubefort.errors import InvalidInput
 from kubefort.kubeadm.versions import Rules, parse, rules
 from kubefort.model.cluster import ComponentSettings
-from kubefort.model.spec import NodeSpec
+from kubefort.model.spec import Artifact, NodeSpec
 
 from kubefort_agent.host.facts import HostFacts
 
@@ -42,6 +42,8 @@ class Component:
     """A component of one host. `args` are flags without dashes, in kubeadm's order (by name); `port` is the checks'.
 
     read_at_start  files whose change it does not notice: it is to be restarted
+    other_ports    what it listens on beside `port`
+    exclusive      two at once on one host would use the same data
     """
 
     name: str
@@ -57,6 +59,12 @@ class Component:
     annotations: tuple[tuple[str, str], ...] = ()
     read_at_start: tuple[Path, ...] = ()
     patch: Mapping[str, object] = field(default_factory=dict)
+    other_ports: tuple[int, ...] = ()
+    exclusive: bool = False
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        return (self.port, *self.other_ports)
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -77,11 +85,15 @@ class Context:
 
     def image(self, name: str) -> str:
         """The reference of an image of the host's bundle. Raises InvalidInput when the bundle has no such image."""
+        return self.artifact("image", name).ref
+
+    def artifact(self, kind: Literal["binary", "image"], name: str) -> Artifact:
+        """A file of the host's bundle. Raises InvalidInput when the bundle has no such one."""
         for artifact in self.spec.artifacts:
-            if artifact.kind == "image" and artifact.name == name:
-                return artifact.ref
+            if artifact.kind == kind and artifact.name == name:
+                return artifact
         raise InvalidInput(
-            f"the bundle of {self.spec.cluster.kubernetes_version} has no image {name}",
+            f"the bundle of {self.spec.cluster.kubernetes_version} has no {kind} {name}",
             "make it again with `kfctl bundle create`",
         )
 

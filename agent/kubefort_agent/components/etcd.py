@@ -59,6 +59,8 @@ def etcd(context: Context) -> Component:
             Mount("etcd-certs", str(pki), str(pki), read_only=False),
         ),
         requests=tuple(requests),
+        other_ports=(CLIENT_PORT, PEER_PORT),
+        exclusive=True,
         annotations=(("kubeadm.kubernetes.io/etcd.advertise-client-urls", client_url),),
     )
 

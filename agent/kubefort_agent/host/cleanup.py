@@ -29,6 +29,7 @@ FOLDERS = (
     "/usr/libexec/kubernetes",  # kubelet makes its folder of volume plug-ins there
     "/var/lib/kubefort/secrets",
     "/var/lib/kubefort/units",
+    "/var/lib/kubefort/docker-images",
     "/var/lib/kubefort/artifacts",
     "/var/lib/kubefort-vip",
 )

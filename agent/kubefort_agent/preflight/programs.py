@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 
+from kubefort.kubeadm.names import CONTROL_PLANE_COMPONENTS
 from kubefort.model.spec import NodeSpec
 from kubefort.model.status import Check
 
@@ -83,4 +84,15 @@ async def network_plugins(host: Host, spec: NodeSpec) -> list[Check]:
     return [Check("CNI", "error", f"the CNI plugins {', '.join(missing)} are not in {folder}", hint)]
 
 
-CHECKS = (existing, runtime, network_plugins)
+async def docker(host: Host, spec: NodeSpec) -> list[Check]:
+    """Run mode docker needs a Docker engine, which is started where it does not run."""
+    names = [name for name in CONTROL_PLANE_COMPONENTS if spec.cluster.component(name).run_mode == "docker"]
+    if not names or not spec.is_control_plane or (await host.systemd.show("docker.service")).exists:
+        return []
+    family = facts.os_family(facts.os_release(host.root))
+    package = {"debian": "docker.io", "el": "docker-ce"}.get(family, "docker")
+    message = f"{', '.join(names)} shall run in Docker, and there is no docker.service"
+    return [Check("Docker", "error", message, f"{INSTALL.get(family, 'install the package')} {package}")]
+
+
+CHECKS = (existing, runtime, network_plugins, docker)

@@ -16,7 +16,7 @@ from kubefort.errors import KubefortError
 from kubefort_agent.host import Host
 from kubefort_agent.reconcile.ledger import Entry, Ledger
 from kubefort_agent.resources import Binary, CertificateFiles, Image, Kubeconfig, Resource, Route
-from kubefort_agent.resources.undo import RemoveImage, wipe_of
+from kubefort_agent.resources.undo import wipe_of
 
 TOGETHER: tuple[tuple[type[object], ...], ...] = ((Image,), (Binary,), (Route,), (CertificateFiles, Kubeconfig))
 """Neighbours of one of these groups do not depend on each other: they are looked at and applied at the same time."""
@@ -71,16 +71,17 @@ async def observe(host: Host, resources: Sequence[Resource], ledger: Ledger) -> 
 
 
 async def converge(
-    host: Host, resources: Iterable[Resource], doing: Doing = _unseen, *, repair: bool = False
+    host: Host, resources: Iterable[Resource], ledger: Ledger, doing: Doing = _unseen, *, repair: bool = False
 ) -> Outcome:
     """Bring `resources` about, each `own`ed already. Ends at the first that fails: those after it depend on it.
 
     Not so in a `repair`, where all of them were there once: a certificate that nobody can renew now does not keep a
-    route from coming back.
+    route from coming back. What a resource replaces is undone right before it, when all that comes earlier is there:
+    the shortest gap.
     """
     outcome = Outcome()
     for _, group in itertools.groupby(resources, key=_group):
-        members = list(group)
+        members = [resource for resource in group if await _make_room(host, resource, ledger, outcome)]
         diffs: list[tuple[Resource, tuple[str, ...]]] = []
         looks = await asyncio.gather(*(resource.diff(host) for resource in members), return_exceptions=True)
         for resource, look in zip(members, looks, strict=True):
@@ -114,26 +115,53 @@ async def own(host: Host, resources: Sequence[Resource], ledger: Ledger) -> None
     """Write down how to undo the resources that are new, before any of them is applied."""
     entries = [] if CLUSTER in ledger else [Entry(CLUSTER, (wipe_of(host),))]
     fresh = [resource for resource in resources if resource.key not in ledger]
-    ledger.add([*entries, *[Entry(resource.key, await resource.undo(host)) for resource in fresh]])
+    ledger.add([*entries, *[await _entry(host, resource) for resource in fresh]])
 
 
-async def remove_unwanted(host: Host, wanted: set[str], ledger: Ledger, *, images: bool) -> list[str]:
+async def _entry(host: Host, resource: Resource) -> Entry:
+    return Entry(resource.key, await resource.undo(host), bool(getattr(resource, "late", False)))
+
+
+async def remove_unwanted(host: Host, wanted: set[str], ledger: Ledger, *, late: bool) -> list[str]:
     """Undo what we made and nobody wants any more, the newest first; the keys.
 
-    Images only where `images`: while what shall replace them is not there yet, something may start from them again.
+    What is `late` (images, programs) only where that is said: while what shall replace it is not there yet, something
+    may start from it again.
     """
     removed: list[str] = []
     for entry in ledger.newest_first():
-        only_image = bool(entry.undo) and all(isinstance(undo, RemoveImage) for undo in entry.undo)
-        if entry.key in wanted or (only_image and not images):
-            continue
-        _log.info("removing", resource=entry.key)
-        for undo in entry.undo:
-            await undo.run(host)
-        host.verdicts.pop(entry.key, None)
-        ledger.drop(entry.key)
-        removed.append(entry.key)
+        if entry.key not in wanted and (late or not entry.late):
+            await _undo(host, entry, ledger)
+            removed.append(entry.key)
     return removed
+
+
+def replaced(resource: Resource) -> tuple[str, ...]:
+    """Keys of what must be gone before the resource is applied."""
+    keys: tuple[str, ...] = getattr(resource, "replaces", ())
+    return keys
+
+
+async def _make_room(host: Host, resource: Resource, ledger: Ledger, outcome: Outcome) -> bool:
+    """Undo what the resource replaces; whether that succeeded."""
+    try:
+        for key in replaced(resource):
+            entry = ledger.get(key)
+            if entry is not None:
+                await _undo(host, entry, ledger)
+                outcome.removed.append(key)
+    except (KubefortError, OSError) as error:
+        _failed(outcome, resource, (), error)
+        return False
+    return True
+
+
+async def _undo(host: Host, entry: Entry, ledger: Ledger) -> None:
+    _log.info("removing", resource=entry.key)
+    for undo in entry.undo:
+        await undo.run(host)
+    host.verdicts.pop(entry.key, None)
+    ledger.drop(entry.key)
 
 
 def _group(resource: Resource) -> object:

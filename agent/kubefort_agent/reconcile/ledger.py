@@ -15,10 +15,11 @@ FILE = paths.OWNED
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A resource's key and what undoes it, to be run in this order."""
+    """A resource's key and what undoes it, to be run in this order; `late`: see Resource."""
 
     key: str
     undo: tuple[Undo, ...]
+    late: bool = False
 
 
 class Ledger:
@@ -43,6 +44,9 @@ class Ledger:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def get(self, key: str) -> Entry | None:
+        return self._entries.get(key)
 
     def newest_first(self) -> tuple[Entry, ...]:
         return tuple(reversed(self._entries.values()))

@@ -17,7 +17,16 @@ from kubefort.waiting import backoff, within
 
 from kubefort_agent.host import Host, cleanup, facts, memory
 from kubefort_agent.host.facts import HostFacts
-from kubefort_agent.reconcile.converge import CLUSTER, Outcome, converge, in_words, observe, own, remove_unwanted
+from kubefort_agent.reconcile.converge import (
+    CLUSTER,
+    Outcome,
+    converge,
+    in_words,
+    observe,
+    own,
+    remove_unwanted,
+    replaced,
+)
 from kubefort_agent.reconcile.health import HasProbes, Health
 from kubefort_agent.reconcile.ledger import Ledger
 from kubefort_agent.reconcile.probes import Prober
@@ -113,23 +122,25 @@ class Reconciler:
         resources = await self._resources(spec)
         await own(self._host, resources, self._ledger)
         wanted = {CLUSTER, *(resource.key for resource in resources)}
-        removed, stuck = await self._remove(wanted, images=False)
+        in_place = {key for resource in resources for key in replaced(resource)}
+        removed, stuck = await self._remove(wanted | in_place, late=False)
         due = [resource for resource in resources if self._is_due(resource)]
-        outcome = await converge(self._host, due, self.report.doing, repair=self._specs.was_reached(spec))
+        repair = self._specs.was_reached(spec)
+        outcome = await converge(self._host, due, self._ledger, self.report.doing, repair=repair)
         if outcome.in_sync:
             self._specs.mark_reached(spec)
-            more, stuck = await self._remove(wanted, images=True)
+            more, stuck = await self._remove(wanted, late=True)
             removed += more
             if outcome.applied or removed:
                 cleanup.keep_artifacts(self._host, {a.sha256 for r in resources if (a := getattr(r, "artifact", None))})
-        outcome.removed, outcome.error = removed, outcome.error or stuck
+        outcome.removed, outcome.error = [*outcome.removed, *removed], outcome.error or stuck
         self._remember(resources, due, outcome)
         return outcome
 
-    async def _remove(self, wanted: set[str], *, images: bool) -> tuple[list[str], str]:
+    async def _remove(self, wanted: set[str], *, late: bool) -> tuple[list[str], str]:
         """What was removed, and what stood in the way: that hinders nobody from mending the rest."""
         try:
-            return await remove_unwanted(self._host, wanted, self._ledger, images=images), ""
+            return await remove_unwanted(self._host, wanted, self._ledger, late=late), ""
         except (KubefortError, OSError) as error:
             return [], f"removing what is not wanted any more: {in_words(error)}"
 
@@ -166,7 +177,7 @@ class Reconciler:
         if len(self._ledger) == 0:
             return Outcome()
         await cleanup.stop(self._host)
-        removed = await remove_unwanted(self._host, set(), self._ledger, images=True)
+        removed = await remove_unwanted(self._host, set(), self._ledger, late=True)
         self.report.event("Reset", f"removed {len(removed)} resources", diff=tuple(f"- {key}" for key in removed))
         return Outcome(removed=removed)
 

@@ -6,6 +6,7 @@ from kubefort_agent.resources.base import Resource
 from kubefort_agent.resources.binary import Binary
 from kubefort_agent.resources.certificate import CertificateFiles
 from kubefort_agent.resources.container import Container
+from kubefort_agent.resources.docker_image import DockerImage
 from kubefort_agent.resources.file import File
 from kubefort_agent.resources.folder import Folder
 from kubefort_agent.resources.image import Image
@@ -25,6 +26,7 @@ __all__ = [
     "Binary",
     "CertificateFiles",
     "Container",
+    "DockerImage",
     "File",
     "Folder",
     "Image",

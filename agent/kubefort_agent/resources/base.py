@@ -17,6 +17,11 @@ class Resource(Protocol):
 
     key    names it on its host, unique, the same in every generation
     every  seconds between two looks for drift: small where a look costs little
+
+    Two attributes that some have more:
+
+    replaces  keys of resources in whose place this one comes: they are undone right before it is applied
+    late      when it is not wanted any more, it is undone only after everything wanted is there
     """
 
     every: ClassVar[float]

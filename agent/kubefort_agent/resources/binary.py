@@ -34,6 +34,7 @@ class Binary:
     artifact: Artifact
     version: str
     every: ClassVar[float] = 10.0
+    late: ClassVar[bool] = True
 
     @property
     def key(self) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from kubefort_agent.resources.starts import digest_of
 from kubefort_agent.resources.undo import RemoveContainer, Undo
 
 if TYPE_CHECKING:
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
 class Container:
     """A container on the host's network with --restart=always.
 
-    `mounts` are (host path, path inside, read-only); `checks` digests of what it reads only at its start.
+    `mounts` are (host path, path inside, read-only); `read_at_start` files whose change it does not notice; `score`
+    is its oom_score_adj, None for Docker's own.
     """
 
     name: str
@@ -24,28 +27,33 @@ class Container:
     command: tuple[str, ...]
     environment: tuple[tuple[str, str], ...] = ()
     mounts: tuple[tuple[str, str, bool], ...] = ()
-    checks: tuple[str, ...] = ()
+    read_at_start: tuple[Path, ...] = ()
+    score: int | None = None
+    replaces: tuple[str, ...] = ()
     every: ClassVar[float] = 10.0
 
     @property
     def key(self) -> str:
         return f"container {self.name}"
 
-    @property
-    def digest(self) -> str:
-        text = repr((self.image, self.command, self.environment, self.mounts, self.checks))
+    def digest(self, host: Host) -> str:
+        """Of all that makes another container of it."""
+        read = digest_of(host, self.read_at_start) if self.read_at_start else ""
+        text = repr((self.image, self.command, self.environment, self.mounts, self.score, read))
         return hashlib.sha256(text.encode()).hexdigest()
 
     async def diff(self, host: Host) -> tuple[str, ...]:
         from kubefort_agent.host import docker
 
-        return await docker.difference(self.name, self.digest)
+        return await docker.difference(self.name, self.digest(host))
 
     async def apply(self, host: Host) -> None:
         from kubefort_agent.host import docker
 
-        mounts = {source: (target, read_only) for source, target, read_only in self.mounts}
-        await docker.run(self.name, self.image, self.command, dict(self.environment), mounts, self.digest)
+        mounts = tuple(f"{source}:{target}:{'ro' if fixed else 'rw'}" for source, target, fixed in self.mounts)
+        await docker.run(
+            docker.Running(self.name, self.image, self.command, self.environment, mounts, self.digest(host), self.score)
+        )
 
     async def undo(self, host: Host) -> tuple[Undo, ...]:
         return (RemoveContainer(self.name),)

@@ -22,6 +22,7 @@ class Image:
 
     artifact: Artifact
     every: ClassVar[float] = 60.0
+    late: ClassVar[bool] = True
 
     @property
     def key(self) -> str:

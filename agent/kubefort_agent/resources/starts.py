@@ -1,7 +1,11 @@
-"""Under which configuration a unit was last started: on disk, so that a restart is neither lost nor repeated."""
+"""Under which configuration a unit was last started: on disk, so that a restart is neither lost nor repeated; and the
+digest of what a program reads at its start."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,3 +34,12 @@ def forget_start(host: Host, unit: str) -> None:
     record = host.path(RECORDS / unit)
     if record.exists():
         files.remove(record)
+
+
+def digest_of(host: Host, paths: Iterable[Path]) -> str:
+    """SHA-256 of the files' contents, in hexadecimal; those that are missing count as empty."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            digest.update(host.path(path).read_bytes())
+    return digest.hexdigest()

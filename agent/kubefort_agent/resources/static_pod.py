@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -12,7 +10,8 @@ from kubefort import files
 from kubefort.paths import MANIFESTS
 
 from kubefort_agent.resources.file import difference
-from kubefort_agent.resources.undo import RestoreFile, Undo
+from kubefort_agent.resources.starts import digest_of
+from kubefort_agent.resources.undo import StopStaticPod, Undo
 
 if TYPE_CHECKING:
     from kubefort_agent.host import Host
@@ -20,11 +19,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StaticPod:
-    """STAMP in the manifest stands for the digest of the files of `read_at_start`: another text makes another pod."""
+    """STAMP in the manifest stands for the digest of the files of `read_at_start`: another text makes another pod.
+
+    ports      what the pod listens on: taken away means that they are free again
+    exclusive  and that its process has ended
+    """
 
     name: str
     manifest: bytes
     read_at_start: tuple[Path, ...] = ()
+    ports: tuple[int, ...] = ()
+    exclusive: bool = False
+    replaces: tuple[str, ...] = ()
     every: ClassVar[float] = 5.0
 
     STAMP: ClassVar[str] = "sha256-of-what-is-read-at-start"
@@ -46,11 +52,7 @@ class StaticPod:
     def _stamped(self, host: Host) -> bytes:
         if not self.read_at_start:
             return self.manifest
-        digest = hashlib.sha256()
-        for path in self.read_at_start:
-            with contextlib.suppress(FileNotFoundError):
-                digest.update(host.path(path).read_bytes())
-        return self.manifest.replace(self.STAMP.encode(), digest.hexdigest().encode())
+        return self.manifest.replace(self.STAMP.encode(), digest_of(host, self.read_at_start).encode())
 
     async def undo(self, host: Host) -> tuple[Undo, ...]:
-        return (RestoreFile(str(self.path)),)
+        return (StopStaticPod(self.name, self.ports, self.exclusive),)

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
 import msgspec
 from kubefort import files
+from kubefort.paths import MANIFESTS, STATE
 from kubefort.run import CommandFailed
 
-from kubefort_agent.host import kernel
+from kubefort_agent.host import kernel, processes
 from kubefort_agent.resources.starts import forget_start
 
 if TYPE_CHECKING:
     from kubefort_agent.host import Host
+
+DOCKER_RECORDS: Path = STATE / "docker-images"
 
 
 class _Undo(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
@@ -185,6 +189,20 @@ class SwapOn(_Undo, frozen=True):
         await swap.restore(host.path("/etc/fstab"), self.areas)
 
 
+class StopStaticPod(_Undo, frozen=True):
+    """A static pod: its manifest goes, and kubelet has stopped it (see StaticPod for `ports` and `exclusive`)."""
+
+    name: str
+    ports: tuple[int, ...] = ()
+    exclusive: bool = False
+
+    async def run(self, host: Host) -> None:
+        manifest = host.path(MANIFESTS / f"{self.name}.yaml")
+        if manifest.parent.is_dir():
+            files.remove(manifest)
+        await processes.gone(self.name, self.ports, self.exclusive, host.root)
+
+
 class RemoveContainer(_Undo, frozen=True):
     """A container of Docker's."""
 
@@ -193,7 +211,28 @@ class RemoveContainer(_Undo, frozen=True):
     async def run(self, host: Host) -> None:
         from kubefort_agent.host import docker
 
-        await docker.remove(self.name)
+        if await _docker_exists(host):
+            await docker.remove(self.name)
+
+
+class RemoveDockerImage(_Undo, frozen=True):
+    """An image in Docker's store, and our record of it."""
+
+    ref: str
+
+    async def run(self, host: Host) -> None:
+        from kubefort_agent.host import docker
+
+        if await _docker_exists(host):
+            await docker.remove_image(self.ref)
+        record = host.path(DOCKER_RECORDS / self.ref.replace("/", "_"))
+        if record.parent.is_dir():
+            files.remove(record)
+
+
+async def _docker_exists(host: Host) -> bool:
+    """A host whose Docker was uninstalled has nothing of it left to remove."""
+    return (await host.systemd.show("docker.service")).exists
 
 
 class WipeCluster(_Undo, frozen=True):
@@ -227,6 +266,8 @@ Undo = Union[  # noqa: UP007 - msgspec wants the names at run time
     RemoveRoute,
     RemoveMasquerade,
     SwapOn,
+    StopStaticPod,
     RemoveContainer,
+    RemoveDockerImage,
     WipeCluster,
 ]

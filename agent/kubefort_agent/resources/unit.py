@@ -13,7 +13,7 @@ from kubefort.errors import KubefortError
 
 from kubefort_agent.host.systemd import trace
 from kubefort_agent.resources.file import before, difference
-from kubefort_agent.resources.starts import record_start, started_with
+from kubefort_agent.resources.starts import digest_of, record_start, started_with
 from kubefort_agent.resources.undo import RemoveUnit, RestoreUnit, Undo
 
 if TYPE_CHECKING:
@@ -26,8 +26,10 @@ UNITS = Path("/etc/systemd/system")
 class Unit:
     """A unit with our content, or (content "") one of another package that is only kept enabled and running.
 
-    `restart_on` are strings such as digests of the files that the program reads at its start. The digest of content and
-    restart_on under which the unit was last started is kept on disk: another one, or none, asks for a restart.
+    `restart_on` are strings such as digests of the files that the program reads at its start; `read_at_start` are such
+    files, looked at on the host. The digest of content and
+    restart_on under which the unit was last started is kept on disk: another one, or none, asks for a restart, unless
+    there is nothing that we could have changed.
     """
 
     name: str
@@ -35,6 +37,9 @@ class Unit:
     enabled: bool = True
     running: bool = True
     restart_on: tuple[str, ...] = ()
+    read_at_start: tuple[Path, ...] = ()
+    replaces: tuple[str, ...] = ()
+    late: bool = False
     every: ClassVar[float] = 5.0
 
     @property
@@ -76,7 +81,14 @@ class Unit:
         return tuple(lines)
 
     def _started_as_wanted(self, host: Host) -> bool:
-        return started_with(host, self.name) == self.digest
+        if not self.content and not self.restart_on:
+            return True
+        return started_with(host, self.name) == self._digest(host)
+
+    def _digest(self, host: Host) -> str:
+        if not self.read_at_start:
+            return self.digest
+        return hashlib.sha256(f"{self.digest}{digest_of(host, self.read_at_start)}".encode()).hexdigest()
 
     async def apply(self, host: Host) -> None:
         systemd = host.systemd
@@ -99,7 +111,7 @@ class Unit:
             await systemd.stop(self.name)
         elif not self._started_as_wanted(host):
             await systemd.restart(self.name)
-            record_start(host, self.name, self.digest)
+            record_start(host, self.name, self._digest(host))
         elif not state.running:
             await systemd.start(self.name)
 

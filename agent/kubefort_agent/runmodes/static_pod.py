@@ -24,7 +24,15 @@ STARTUP_SECONDS = 240
 def resources(component: Component, context: Context) -> tuple[Resource, ...]:
     """The component as a static pod."""
     content = yaml.safe_dump(manifest(component, context), default_flow_style=False, sort_keys=True, width=1_000_000)
-    return (StaticPod(component.name, content.encode(), component.read_at_start),)
+    return (
+        StaticPod(
+            component.name,
+            content.encode(),
+            component.read_at_start,
+            ports=component.ports,
+            exclusive=component.exclusive,
+        ),
+    )
 
 
 def manifest(component: Component, context: Context) -> dict[str, object]:

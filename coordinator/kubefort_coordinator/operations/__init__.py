@@ -59,9 +59,9 @@ def interruption(running: str, new: str, *, same_host: bool) -> Interruption:
 
 def kinds() -> dict[str, Kind]:
     """All kinds of operations by name."""
-    from kubefort_coordinator.operations import bootstrap, join, reset, vip_move, vip_rotate_key
+    from kubefort_coordinator.operations import bootstrap, convert, join, reset, vip_move, vip_rotate_key
 
-    modules = (bootstrap, join, reset, vip_move, vip_rotate_key)
+    modules = (bootstrap, join, reset, convert, vip_move, vip_rotate_key)
     return {module.KIND.name: module.KIND for module in modules}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from kubefort.clusterrules import validate
 from kubefort.errors import InvalidInput, Refused
+from kubefort.kubeadm.names import CONTROL_PLANE_COMPONENTS
 from kubefort.model.cluster import CONTROL_PLANE, WORKER, HostEntry
 from kubefort.model.operation import BootstrapArguments
 from kubefort.model.spec import VipKey
@@ -85,10 +86,13 @@ def check(arguments: BootstrapArguments, coordinator: Coordinator) -> None:
             "go on with `kfctl operation resume`, or remove it with `kfctl reset` on each host",
         )
     version = arguments.cluster.kubernetes_version
-    found = {artifact.name for artifact in coordinator.bundles.artifacts(version)}
+    artifacts = coordinator.bundles.artifacts(version)
+    found = {each.name for each in artifacts if each.kind == "image" or each.name not in CONTROL_PLANE_COMPONENTS}
     missing = [name for name in NEEDED if name not in found]
     if missing:
         raise Refused(f"the bundle of {version} lacks {', '.join(missing)}", "make it again with `kfctl bundle create`")
+    units = [name for name in CONTROL_PLANE_COMPONENTS if arguments.cluster.component(name).run_mode == "systemd"]
+    coordinator.bundles.need_programs(version, units)
 
 
 def begin(arguments: BootstrapArguments, coordinator: Coordinator) -> None:

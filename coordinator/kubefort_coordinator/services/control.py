@@ -21,7 +21,7 @@ from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.operations import Kind
 from kubefort_coordinator.operations.runner import Runner
 from kubefort_coordinator.services.access import CALLER
-from kubefort_coordinator.specs import node_of
+from kubefort_coordinator.specs import node_of, run_modes
 
 
 class Control(ControlServiceServicer):
@@ -73,6 +73,7 @@ class Control(ControlServiceServicer):
                     connected=sight.connections > 0,
                     seen=sight.seen,
                     status=sight.status,
+                    run_modes=run_modes(record.cluster, host) if record else {},
                 )
             )
         return Overview(

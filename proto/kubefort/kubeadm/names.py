@@ -10,8 +10,8 @@ CONTROL_PLANE_COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager",
 CONFIGURABLE = (*CONTROL_PLANE_COMPONENTS, "kubelet", "kube-proxy")
 """Components that cluster.yaml may say something about."""
 
-RUN_MODES: tuple[RunMode, ...] = ("static-pod",)
-"""Run modes that exist by now."""
+RUN_MODES: tuple[RunMode, ...] = ("static-pod", "systemd", "docker")
+"""Ways to run the components of a control-plane host. kubelet is a unit always, kube-proxy a DaemonSet."""
 
 EVERYWHERE = ("kube-proxy", "coredns", "pause")
 """Images that every host needs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from kubefort.document import Document
-from kubefort.model.cluster import Cluster, HostEntry
+from kubefort.model.cluster import Cluster, HostEntry, RunMode
 from kubefort.model.spec import Stage
 from kubefort.model.status import NodeStatus
 
@@ -36,6 +36,16 @@ class ResetArguments(Document, frozen=True):
 
     host: str
     force: bool = False
+
+
+class ConvertArguments(Document, frozen=True):
+    """Components change their run mode on `hosts`, one after the other; `whole`: these are all control-plane hosts, and
+    further ones shall do the same."""
+
+    components: tuple[str, ...]
+    to: RunMode
+    hosts: tuple[str, ...]
+    whole: bool = False
 
 
 class VipMoveArguments(Document, frozen=True):
@@ -75,7 +85,10 @@ class OperationState(Document, frozen=True):
 
 
 class HostOverview(Document, frozen=True):
-    """A host as the coordinator knows it; `seen` is the time of the last sign of life, seconds since 1970."""
+    """A host as the coordinator knows it; `seen` is the time of the last sign of life, seconds since 1970.
+
+    run_modes   of the components that it runs, by name
+    """
 
     name: str
     role: str
@@ -85,6 +98,7 @@ class HostOverview(Document, frozen=True):
     connected: bool
     seen: float = 0.0
     status: NodeStatus | None = None
+    run_modes: dict[str, RunMode] = {}
 
 
 class Overview(Document, frozen=True):

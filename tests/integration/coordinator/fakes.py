@@ -14,7 +14,7 @@ from kubefort_coordinator.etcd.client import Member, MemberStatus, NotInSync
 from kubefort_coordinator.records import HostRecord
 
 ARTIFACTS = {
-    "binary": ("kubelet", "kubectl", "kubeadm", "crictl"),
+    "binary": ("kubelet", "kubectl", "kubeadm", "crictl", "etcd", "kube-apiserver", "kube-scheduler"),
     "image": ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "etcd", "coredns", "pause"),
 }
 
@@ -43,6 +43,7 @@ class FakeEtcd:
         self.sick: set[str] = set()
         self.tries: dict[int, int] = {}
         self.log: list[str] = []
+        self.leader = 1
 
     def first(self, name: str, url: str) -> None:
         self.members_.setdefault(1, Member(1, name, (url,), (url.replace("2380", "2379"),), False))
@@ -76,7 +77,11 @@ class FakeEtcd:
 
     async def status(self, endpoint: str) -> MemberStatus:
         errors = ("corrupt",) if endpoint in self.sick else ()
-        return MemberStatus(endpoint, 1, "3.6.13", 1, 1, 1, 1, False, errors)
+        return MemberStatus(endpoint, 1, "3.6.13", 1, self.leader, 1, 1, False, errors)
+
+    async def move_leader(self, target_id: int) -> None:
+        self.log.append(f"{self.members_[target_id].peer_urls[0]} leads")
+        self.leader = target_id
 
 
 class FakeKubernetes:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from kubefort.model.cluster import Cluster, VirtualIP
+from kubefort.model.cluster import Cluster, ComponentSettings, VirtualIP
 from kubefort.model.spec import Node, NodeSpec
 from kubefort.model.status import Check
 from kubefort_agent.host import Host
@@ -200,6 +200,16 @@ async def test_all_checks_run_on_any_host_and_all_errors_come_with_a_hint(host: 
     assert any(check.name == "CRI" for check in found)
     assert all(check.hint for check in found if check.severity == "error")
     assert not [check for check in found if "this check itself failed" in check.message]
+
+
+async def test_docker_is_needed_only_where_components_run_in_it(host: Host) -> None:
+    components = {"etcd": ComponentSettings(run_mode="docker")}
+    spec = msgspec.structs.replace(MASTER, cluster=Cluster("v1.36.2", components=components))
+    (check,) = await program_checks.docker(host, spec)
+    assert (check.severity, check.message) == ("error", "etcd shall run in Docker, and there is no docker.service")
+    assert await program_checks.docker(host, MASTER) == []
+    await host.systemd.start("docker.service")
+    assert await program_checks.docker(host, spec) == []
 
 
 async def test_a_check_that_fails_itself_does_not_silence_the_others(

@@ -234,6 +234,36 @@ async def test_images_go_only_when_what_replaces_them_is_there(host: Host, tmp_p
     assert "registry.k8s.io/etcd:1" not in await host.containerd.images()
 
 
+async def test_what_is_replaced_goes_right_before_what_comes_in_its_place(host: Host) -> None:
+    seen: list[bool] = []
+
+    @dataclass(frozen=True)
+    class Successor(Eager):
+        replaces: tuple[str, ...] = ("file /etc/old",)
+
+        async def apply(self, host: Host) -> None:
+            seen.append(host.path("/etc/old").exists())
+            await super().apply(host)
+
+    @dataclass(frozen=True)
+    class Before(Eager):
+        async def apply(self, host: Host) -> None:
+            seen.append(host.path("/etc/old").exists())
+            await super().apply(host)
+
+    life = Life(host, Wanted(file("old")))
+    await life.cycle(SPEC)
+    new = Successor(Path("/etc/new"), b"")
+    life.wanted.list = (Broken(), new)
+    await life.cycle(stage(generation=2))
+    assert host.path("/etc/old").exists(), "what comes before is not there yet"
+    life.wanted.list = (Before(Path("/etc/before"), b""), new)
+    assert await life.cycle(stage(generation=3))
+    assert seen == [True, False]
+    assert not host.path("/etc/old").exists()
+    assert "file /etc/old" not in life.ledger
+
+
 async def test_a_fault_of_our_own_is_told_and_does_not_end_the_loop(host: Host) -> None:
     life = Life(host, Wanted(file("a")))
     life.wanted.resources = lambda spec, facts: 1 / 0  # type: ignore[assignment,method-assign,return-value]

@@ -89,6 +89,14 @@ async def test_another_packages_unit_is_kept_running_and_stays(host: Host) -> No
     assert (state.running, state.enabled) == (True, False)
 
 
+async def test_another_packages_unit_that_runs_is_not_restarted_for_nothing(host: Host, programs: Programs) -> None:
+    await host.systemd.start("docker.service")
+    unit = Unit("docker.service", "")
+    await unit.apply(host)
+    assert await unit.diff(host) == ()
+    assert "restart" not in [call[0] for call in programs.calls("systemctl")]
+
+
 async def test_a_unit_that_no_package_brought_is_named(host: Host) -> None:
     with pytest.raises(KubefortError, match=r"there is no unit containerd\.service"):
         await Unit("containerd.service", "").apply(host)

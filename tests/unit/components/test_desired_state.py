@@ -3,8 +3,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from kubefort.errors import InvalidInput
-from kubefort.model.cluster import ComponentSettings
 from kubefort.model.spec import Node, NodeSpec, Stage
 from kubefort_agent.desired import probes, resources
 from kubefort_agent.host.facts import HostFacts
@@ -161,13 +159,6 @@ def test_pods_of_ipv6_need_forwarding_of_ipv6() -> None:
 
 def test_no_virtual_ip_no_vip_unit() -> None:
     assert not [key for key in keys(make_spec()) if "vip" in key or "virtual" in key]
-
-
-def test_a_run_mode_that_does_not_exist_is_refused() -> None:
-    settings = {"kube-scheduler": ComponentSettings(run_mode="docker")}
-    with pytest.raises(InvalidInput, match="docker is not yet available") as caught:
-        resources(make_spec(make_cluster(components=settings)), FACTS)
-    assert "static-pod" in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 from kubefort.errors import InvalidInput
-from kubefort.model.cluster import Cluster, Role
+from kubefort.model.cluster import Cluster, ComponentSettings, Role
 from kubefort.model.spec import Artifact, EtcdMembership, Stage, VipKey
 from kubefort.model.status import Facts
 from kubefort_coordinator.records import ClusterRecord, HostRecord
-from kubefort_coordinator.specs import free_pod_index, next_spec, pod_cidrs, render
+from kubefort_coordinator.specs import free_pod_index, next_spec, pod_cidrs, render, run_modes
 
 ARTIFACTS = (
     *(Artifact("binary", name, "0", 1) for name in ("kubelet", "kubectl", "kubeadm", "crictl", "etcdctl")),
@@ -105,3 +105,24 @@ def test_a_pod_network_of_others_gets_no_subnets() -> None:
 def test_the_index_of_a_removed_host_is_used_again() -> None:
     assert free_pod_index([]) == 0
     assert free_pod_index([host("a", index=0), host("c", index=2)]) == 1
+
+
+PROGRAMS = tuple(Artifact("binary", name, "0", 1) for name in ("etcd", "kube-apiserver", "kube-scheduler"))
+
+
+def test_a_host_runs_what_the_cluster_says_or_what_was_said_of_it() -> None:
+    cluster = Cluster("v1.36.2", components={"etcd": ComponentSettings("systemd", {"quota-backend-bytes": "1"})})
+    record = msgspec.structs.replace(RECORD, cluster=cluster)
+    plane = msgspec.structs.replace(host("cp-1"), run_modes={"kube-apiserver": "docker"})
+    assert run_modes(cluster, plane) == {
+        "etcd": "systemd",
+        "kube-apiserver": "docker",
+        "kube-controller-manager": "static-pod",
+        "kube-scheduler": "static-pod",
+    }
+    spec = render(record, [plane], plane, (*ARTIFACTS, *PROGRAMS))
+    assert spec.cluster.component("kube-apiserver").run_mode == "docker"
+    assert spec.cluster.component("etcd").extra_args == {"quota-backend-bytes": "1"}
+    programs = {each.name for each in spec.artifacts if each.kind == "binary"}
+    assert programs & {each.name for each in PROGRAMS} == {"etcd"}
+    assert run_modes(cluster, host("w", role="worker")) == {}

@@ -27,12 +27,13 @@ def sha(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def tarball(name: str, content: bytes) -> bytes:
+def tarball(*names_and_contents: Any) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        entry = tarfile.TarInfo(name)
-        entry.size = len(content)
-        tar.addfile(entry, io.BytesIO(content))
+        for name, content in zip(names_and_contents[::2], names_and_contents[1::2], strict=True):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
 
 
@@ -175,12 +176,14 @@ echo registry.k8s.io/coredns/coredns:v1.13.1
 @pytest.fixture
 def release(site: Site) -> Site:
     """What the makers of v1.36.2 publish, small."""
-    for name, content in (("kubeadm", KUBEADM), ("kubelet", b"a kubelet"), ("kubectl", b"a kubectl")):
+    plain = ("kubelet", "kubectl", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+    for name, content in (("kubeadm", KUBEADM), *((name, f"a {name}".encode()) for name in plain)):
         site.publish(f"/release/v1.36.2/bin/linux/amd64/{name}", content)
     tools = "/kubernetes-sigs/cri-tools/releases/download/v1.36.0/crictl-v1.36.0-linux-amd64.tar.gz"
     site.publish(tools, tarball("crictl", b"a crictl"))
     etcd, name = "/etcd-io/etcd/releases/download/v3.6.13", "etcd-v3.6.13-linux-amd64.tar.gz"
-    archive = tarball("etcd-v3.6.13-linux-amd64/etcdctl", b"an etcdctl")
+    folder = "etcd-v3.6.13-linux-amd64"
+    archive = tarball(f"{folder}/etcd", b"an etcd", f"{folder}/etcdctl", b"an etcdctl")
     site.files[f"{etcd}/{name}"] = archive
     site.files[f"{etcd}/SHA256SUMS"] = f"{sha(b'')}  other.zip\n{sha(archive)}  {name}\n".encode()
     site.image("etcd", "3.6.13-0", b"etcd")
@@ -200,7 +203,8 @@ def test_a_bundle_is_made_verified_and_not_fetched_twice(release: Site, tmp_path
     manifest = verify(folder)
     assert (manifest.kubernetes_version, manifest.etcd_version) == ("v1.36.2", "3.6.13")
     names = {(each.kind, each.name): each.ref for each in manifest.artifacts}
-    binaries = {("binary", name): "" for name in ("kubeadm", "kubelet", "kubectl", "crictl", "etcdctl")}
+    programs = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
+    binaries = {("binary", name): "" for name in ("kubeadm", "kubelet", "kubectl", "crictl", "etcdctl", *programs)}
     assert names == binaries | {
         ("image", "etcd"): "registry.k8s.io/etcd:3.6.13-0",
         ("image", "coredns"): "registry.k8s.io/coredns/coredns:v1.13.1",
@@ -223,7 +227,7 @@ def test_a_damaged_bundle_names_each_file(release: Site, tmp_path: Path) -> None
     result = CliRunner().invoke(cli, ["bundle", "verify", str(folder)])
     assert result.exit_code == 1
     lines = result.stderr.splitlines()
-    assert lines[0].endswith("3 of 7 files are damaged:")
+    assert lines[0].endswith("3 of 11 files are damaged:")
     assert lines[1:3] == [
         "bin/crictl: 5 bytes, expected 8",
         f"bin/kubelet: its checksum is {sha(b'A kubelet')}, expected {sha(b'a kubelet')}",

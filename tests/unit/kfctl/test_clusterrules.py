@@ -57,6 +57,18 @@ SETTINGS = [
         {"service_subnets": ("10.96.0.0/12", "fd01::/112")},
         "error: serviceSubnets: pods and Services need",
     ),
+    (
+        {"components": {"kube-proxy": ComponentSettings(run_mode="systemd")}},
+        "error: components.kube-proxy.runMode: kube-proxy runs as a DaemonSet: it has no other run mode",
+    ),
+    (
+        {"components": {"kubelet": ComponentSettings(run_mode="docker")}},
+        "error: components.kubelet.runMode: kubelet is a service of systemd always",
+    ),
+    (
+        {"components": {"etcd": ComponentSettings(run_mode="docker", patch={"spec": {}})}},
+        "warning: components.etcd.patch: not used: a patch changes a manifest, and runMode is docker",
+    ),
     ({"pod_network": "manifest"}, "error: podNetwork: manifest needs podNetworkManifests"),
     ({"pod_network_manifests": ("a.yaml",)}, "warning: podNetworkManifests: not used"),
     ({"cert_sans": ("ok.example", "not ok")}, 'error: certSans[1]: "not ok"'),

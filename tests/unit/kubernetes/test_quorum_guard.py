@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kubefort_coordinator.etcd.quorum import View, may_add, may_promote, may_remove, quorum
+from kubefort_coordinator.etcd.quorum import View, may_add, may_promote, may_remove, may_stop, quorum
 
 
 def members(pattern: str) -> list[View]:
@@ -80,4 +80,25 @@ def test_promoting(pattern: str, who: int, answer: str) -> None:
 )
 def test_removing(pattern: str, who: int, forced: bool, answer: str) -> None:
     said = may_remove(members(pattern), who, forced)
+    assert said.startswith(answer) if answer else said == ""
+
+
+@pytest.mark.parametrize(
+    ("pattern", "who", "answer"),
+    [
+        ("v", 1, ""),
+        ("vv", 1, ""),
+        ("vs", 1, "the etcd member b must be healthy"),
+        ("vs", 2, ""),
+        ("vvv", 1, ""),
+        ("vvs", 1, "of the other etcd members 1 are healthy, and 2 are needed"),
+        ("vvs", 3, ""),
+        ("vvvvs", 1, ""),
+        ("vvvss", 1, "of the other etcd members 2 are healthy, and 3 are needed"),
+        ("vvl", 3, ""),
+        ("vv", 9, ""),
+    ],
+)
+def test_stopping_for_a_moment(pattern: str, who: int, answer: str) -> None:
+    said = may_stop(members(pattern), who)
     assert said.startswith(answer) if answer else said == ""
