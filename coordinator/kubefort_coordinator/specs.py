@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from kubefort.errors import InvalidInput
 from kubefort.model.cluster import CONTROL_PLANE, Cluster
-from kubefort.model.spec import STAGES, Artifact, Node, NodeSpec, Stage
+from kubefort.model.spec import STAGES, Artifact, Node, NodeSpec, Stage, Upgrade
 
 from kubefort_coordinator.records import ClusterRecord, HostRecord
 
@@ -76,10 +76,25 @@ def artifacts_for(host: HostRecord, artifacts: Iterable[Artifact]) -> tuple[Arti
     )
 
 
+def version_of(record: ClusterRecord, host: HostRecord) -> str:
+    """The version of Kubernetes that a host has, or leaves."""
+    return host.version or record.cluster.kubernetes_version
+
+
+def cluster_at(record: ClusterRecord, version: str) -> Cluster:
+    """The cluster as it is, or was, or will be, with a version."""
+    return msgspec.structs.replace(record.cluster, kubernetes_version=version)
+
+
 def render(
-    record: ClusterRecord, hosts: Iterable[HostRecord], host: HostRecord, artifacts: Iterable[Artifact]
+    record: ClusterRecord,
+    hosts: Iterable[HostRecord],
+    host: HostRecord,
+    artifacts: Iterable[Artifact],
+    upcoming: Iterable[Artifact] = (),
 ) -> NodeSpec:
-    """A host's spec, with generation 0."""
+    """A host's spec, with generation 0. `artifacts` are of the host's version, `upcoming` of the one it moves to."""
+    record = msgspec.structs.replace(record, cluster=cluster_at(record, version_of(record, host)))
     peers = sorted(
         (other for other in hosts if other.name != host.name and reaches(other, "prepared")),
         key=lambda other: other.name,
@@ -93,8 +108,15 @@ def render(
         etcd=host.etcd if host.role == CONTROL_PLANE else None,
         artifacts=artifacts_for(host, artifacts),
         ignored_checks=tuple(dict.fromkeys((*record.ignored_checks, *host.ignored_checks))),
+        upgrade=_upgrade(host, upcoming),
         **(_virtual_ip(record) if host.role == CONTROL_PLANE else {}),
     )
+
+
+def _upgrade(host: HostRecord, artifacts: Iterable[Artifact]) -> Upgrade | None:
+    if host.moving is None:
+        return None
+    return Upgrade(host.moving.version, artifacts_for(host, artifacts), host.moving.step)
 
 
 def _virtual_ip(record: ClusterRecord) -> dict[str, Any]:

@@ -25,7 +25,7 @@ LINKS = Path("/usr/local/bin")
 
 @dataclass(frozen=True)
 class Binary:
-    """The program lies below FOLDER by version, and /usr/local/bin points to it."""
+    """The program lies below FOLDER by version; `link` makes it the one that is found in PATH."""
 
     artifact: Artifact
     version: str
@@ -33,7 +33,7 @@ class Binary:
 
     @property
     def key(self) -> str:
-        return f"binary {self.artifact.name}"
+        return f"binary {self.artifact.name} {self.version}"
 
     @property
     def path(self) -> Path:
@@ -44,9 +44,6 @@ class Binary:
         return Link(LINKS / self.artifact.name, str(self.path))
 
     async def diff(self, host: Host) -> tuple[str, ...]:
-        return (*await self._content(host), *await self.link.diff(host))
-
-    async def _content(self, host: Host) -> tuple[str, ...]:
         place = host.path(self.path)
         print_ = (fingerprint(place), self.artifact.sha256)
         known = host.verdicts.get(self.key)
@@ -64,14 +61,12 @@ class Binary:
         return wrong
 
     async def apply(self, host: Host) -> None:
-        if await self._content(host):
-            source = await host.supplies.artifact(self.artifact)
-            await asyncio.to_thread(_install, source, host.path(self.path))
-            host.supplies.forget(self.artifact)
-        await self.link.apply(host)
+        source = await host.supplies.artifact(self.artifact)
+        await asyncio.to_thread(_install, source, host.path(self.path))
+        host.supplies.forget(self.artifact)
 
     async def undo(self, host: Host) -> tuple[Undo, ...]:
-        return (*await self.link.undo(host), RestoreFile(str(self.path)))
+        return (RestoreFile(str(self.path)),)
 
 
 def _install(source: Path, place: Path) -> None:

@@ -78,6 +78,24 @@ def may_remove(members: Sequence[View], member_id: int, forced: bool = False) ->
     return _sick(rest)
 
 
+def may_stop(members: Sequence[View], member_id: int) -> str:
+    """Why this member may not be stopped for a moment; "" when it may.
+
+    Of three and more the others must have the quorum alone. Of one or two none can be spared: all must be healthy, so
+    that nothing is lost but the moment.
+    """
+    voters = [m for m in members if not m.learner]
+    rest = [m for m in voters if m.id != member_id]
+    if len(rest) == len(voters):
+        return ""
+    if len(voters) < 3:
+        return _sick(rest)
+    able = [m for m in rest if m.started and m.healthy]
+    if len(able) >= quorum(len(voters)):
+        return ""
+    return f"of the other etcd members {len(able)} are healthy, and {quorum(len(voters))} are needed"
+
+
 def _without_quorum(voters: Sequence[View]) -> str:
     able = [m for m in voters if m.started and m.healthy]
     if len(able) >= quorum(len(voters)):

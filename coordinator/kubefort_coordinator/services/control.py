@@ -20,7 +20,7 @@ from kubefort_coordinator import memory
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.operations import Kind
 from kubefort_coordinator.operations.runner import Runner
-from kubefort_coordinator.specs import node_of
+from kubefort_coordinator.specs import node_of, version_of
 
 
 class Control(ControlServiceServicer):
@@ -46,7 +46,8 @@ class Control(ControlServiceServicer):
             yield wire.WatchOperationResponse(operation=document.encode(state))
 
     async def AbortOperation(self, request: wire.AbortOperationRequest, context: Any) -> wire.AbortOperationResponse:
-        return wire.AbortOperationResponse(operation=document.encode(self._runner.abort(request.id)))
+        state = self._runner.pause(request.id) if request.pause else self._runner.abort(request.id)
+        return wire.AbortOperationResponse(operation=document.encode(state))
 
     async def ResumeOperation(self, request: wire.ResumeOperationRequest, context: Any) -> wire.ResumeOperationResponse:
         state = self._runner.resume(request.id, tuple(request.ignored_checks))
@@ -72,6 +73,8 @@ class Control(ControlServiceServicer):
                     connected=sight.connections > 0,
                     seen=sight.seen,
                     status=sight.status,
+                    kubernetes_version=version_of(record, host) if record else "",
+                    upgrading_to=host.moving.version if host.moving else "",
                 )
             )
         return Overview(
