@@ -46,10 +46,10 @@ class Lines:
     def state(self, operation: OperationState) -> None:
         for phase in operation.phases:
             now = (phase.status, phase.waiting_for if phase.status == "running" else "")
-            before = self._shown.get(phase.name, ("pending", ""))
+            before = self._shown.get(phase.title, ("pending", ""))
             if now == before:
                 continue
-            self._shown[phase.name] = now
+            self._shown[phase.title] = now
             if phase.status == "running":
                 word = f"waiting for {phase.waiting_for}" if phase.waiting_for else "started"
             else:

@@ -96,7 +96,7 @@ async def containers(coordinator: Coordinator, host: str) -> dict[str, str]:
     if not spec.is_control_plane or spec.upgrade is None:
         return {}
     newer = minor_of(spec.cluster.kubernetes_version) != minor_of(spec.upgrade.version)
-    names = CONTROL_PLANE_COMPONENTS if newer else ("kube-apiserver",) if spec.etcd_changes else ()
+    names = CONTROL_PLANE_COMPONENTS if newer else ("kube-apiserver",) if spec.upgrade.etcd_changes else ()
     found = {}
     for name in names:
         if is_pod(spec, name):

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from kubefort.errors import InvalidInput
 from kubefort.model.cluster import CONTROL_PLANE, Cluster
-from kubefort.model.spec import STAGES, Artifact, Node, NodeSpec, Stage, Upgrade
+from kubefort.model.spec import STAGES, Artifact, Node, NodeSpec, Stage, Upgrade, minor_of
 
 from kubefort_coordinator.records import ClusterRecord, HostRecord
 
@@ -95,6 +95,7 @@ def render(
 ) -> NodeSpec:
     """A host's spec, with generation 0. `artifacts` are of the host's version, `upcoming` of the one it moves to."""
     record = msgspec.structs.replace(record, cluster=cluster_at(record, version_of(record, host)))
+    artifacts = tuple(artifacts)
     peers = sorted(
         (other for other in hosts if other.name != host.name and reaches(other, "prepared")),
         key=lambda other: other.name,
@@ -108,15 +109,21 @@ def render(
         etcd=host.etcd if host.role == CONTROL_PLANE else None,
         artifacts=artifacts_for(host, artifacts),
         ignored_checks=tuple(dict.fromkeys((*record.ignored_checks, *host.ignored_checks))),
-        upgrade=_upgrade(host, upcoming),
+        upgrade=_upgrade(record.cluster, host, artifacts, tuple(upcoming)),
         **(_virtual_ip(record) if host.role == CONTROL_PLANE else {}),
     )
 
 
-def _upgrade(host: HostRecord, artifacts: Iterable[Artifact]) -> Upgrade | None:
-    if host.moving is None:
+def _upgrade(
+    cluster: Cluster, host: HostRecord, artifacts: tuple[Artifact, ...], upcoming: tuple[Artifact, ...]
+) -> Upgrade | None:
+    """What the host moves to; `cluster` is in the version it leaves."""
+    moving = host.moving
+    if moving is None:
         return None
-    return Upgrade(host.moving.version, artifacts_for(host, artifacts), host.moving.step)
+    old, new = ({each.ref for each in some if each.name == "etcd"} for some in (artifacts, upcoming))
+    changes = old != new or minor_of(cluster.kubernetes_version) != minor_of(moving.version)
+    return Upgrade(moving.version, artifacts_for(host, upcoming), moving.step, changes)
 
 
 def _virtual_ip(record: ClusterRecord) -> dict[str, Any]:

@@ -77,11 +77,15 @@ def minor_of(version: str) -> str:
 
 
 class Upgrade(Document, frozen=True):
-    """Another version on its way onto a host, and how far it shall be there by now."""
+    """Another version on its way onto a host, and how far it shall be there by now.
+
+    etcd_changes   whether etcd is restarted: its image is another one, or its pod is written in another way
+    """
 
     version: str
     artifacts: tuple[Artifact, ...]
     step: UpgradeStep
+    etcd_changes: bool = False
 
 
 class NodeSpec(Document, frozen=True):
@@ -122,15 +126,6 @@ class NodeSpec(Document, frozen=True):
             return self
         cluster = msgspec.structs.replace(self.cluster, kubernetes_version=self.upgrade.version)
         return msgspec.structs.replace(self, cluster=cluster, artifacts=self.upgrade.artifacts)
-
-    @property
-    def etcd_changes(self) -> bool:
-        """Whether the upgrade restarts etcd: its image is another one, or its pod is written in another way."""
-        upgrade = self.upgrade
-        if upgrade is None:
-            return False
-        old, new = ([a.ref for a in some if a.name == "etcd"] for some in (self.artifacts, upgrade.artifacts))
-        return old != new or minor_of(self.cluster.kubernetes_version) != minor_of(upgrade.version)
 
     @property
     def is_control_plane(self) -> bool:
