@@ -13,8 +13,16 @@ _STARTUP = {
     for field in ("failureThreshold", "initialDelaySeconds", "periodSeconds")
 }
 
+_SHUTDOWN = {
+    ("kube-apiserver", f"/container/args/{flag}"): (
+        "an API server that stops lets its clients leave first, and is not killed after half a minute of open watches"
+    )
+    for flag in ("shutdown-delay-duration", "shutdown-send-retry-after", "shutdown-watch-termination-grace-period")
+}
+
 EVERY_VERSION: dict[tuple[str, str], str] = {
     **_STARTUP,
+    **_SHUTDOWN,
     ("kube-controller-manager", "/container/args/allocate-node-cidrs"): (
         "with routed pods the coordinator gives each node its pod CIDR, and the agents route them"
     ),

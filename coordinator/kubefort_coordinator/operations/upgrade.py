@@ -39,7 +39,7 @@ def phases(arguments: UpgradeArguments, coordinator: Coordinator) -> tuple[Phase
             phase
             for host in plan.control_planes
             for phase in (
-                HandOver(host, version),
+                *((HandOver(host, version),) if len(plan.control_planes) > 1 else ()),
                 UpgradeControlPlane(host, version),
                 UpgradeEtcd(host, version),
                 UpgradeNodes(host, version, (host,), drain),
@@ -118,7 +118,7 @@ def warnings(arguments: UpgradeArguments, coordinator: Coordinator) -> tuple[str
     planes = [host for host in _members(coordinator) if host.role == CONTROL_PLANE]
     found = [upgrades.beyond_table(parse(arguments.version))]
     if len(planes) == 1:
-        found.append(f"{planes[0].name} is the only control plane: the API is away while it restarts, up to a minute")
+        found.append(f"{planes[0].name} is the only control plane: the API is away while it restarts, a minute or two")
     elif len(planes) == 2:
         found.append("etcd has two members: no write is answered while one of them restarts, some seconds each")
     if len(planes) > 1 and record.cluster.vip is None:
