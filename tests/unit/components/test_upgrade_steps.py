@@ -94,7 +94,7 @@ def test_the_api_server_knows_all_members_while_its_own_restarts() -> None:
     own = "https://127.0.0.1:2379"
     assert etcd_servers(resources(moving("artifacts"), FACTS)) == [own]
     for step in ("control-plane", "etcd"):
-        found = resources(moving(step), FACTS)  # type: ignore[arg-type]
+        found = resources(moving(step), FACTS)
         assert etcd_servers(found) == [own, f"https://{CP2.address}:2379"]
     assert etcd_servers(resources(moving("node"), FACTS)) == [own]
 

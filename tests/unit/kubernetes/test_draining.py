@@ -36,7 +36,7 @@ def test_daemons_static_and_finished_pods_stay(given: dict[str, Any], leaves: bo
     assert (drain.leaving([given]) == [given]) is leaves
 
 
-EMPTY_DIR = {"spec": {"volumes": [{"name": "cache", "emptyDir": {}}]}}
+EMPTY_DIR: dict[str, Any] = {"spec": {"volumes": [{"name": "cache", "emptyDir": {}}]}}
 
 
 @pytest.mark.parametrize(
