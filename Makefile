@@ -104,7 +104,7 @@ e2e-all: packages ## every end-to-end test, whole matrices too (root, hours)
 	$(BIN)/pytest tests/e2e tests/integration
 
 .PHONY: soak
-soak: packages ## the same faults again and again: SOAK_MINUTES (60)
+soak: packages ## random power cuts under a writer, again and again: CUTS (20), SEED
 	$(NEEDS_ROOT)
 	$(PYTHON) -m tests.e2e.soak
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 
 import click
 import msgspec
 import yaml
-from kubefort import document, files, paths
+from kubefort import document, files, membership, paths
 from kubefort.errors import KubefortError
 from kubefort.model.spec import NodeSpec
 from kubefort.run import CommandFailed, run
@@ -16,8 +15,6 @@ from kubefort.waiting import backoff, within
 
 from kfctl import thishost
 from kfctl.membership import AGENT
-
-OWNED = paths.STATE / "owned.json"
 
 
 async def clean(timeout: float) -> None:
@@ -35,10 +32,7 @@ async def clean(timeout: float) -> None:
                 "see `journalctl -u kubefort-agent -n 50`; then type it again",
             ) from error
         await _stop()
-    for folder in (paths.IDENTITY, paths.ARTIFACTS):
-        shutil.rmtree(folder, ignore_errors=True)
-    for file in (paths.SPEC, OWNED, paths.AGENT_CONFIG):
-        files.remove(file)
+    membership.forget()
     click.echo("this host is clean and may join a cluster")
 
 
@@ -51,7 +45,7 @@ async def _stop() -> None:
 
 def _owned() -> int:
     try:
-        return len(document.decode(OWNED.read_bytes(), list[msgspec.Raw], str(OWNED)))
+        return len(document.decode(paths.OWNED.read_bytes(), list[msgspec.Raw], str(paths.OWNED)))
     except FileNotFoundError:
         return 0
 

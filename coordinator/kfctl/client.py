@@ -15,9 +15,11 @@ from kubefort.errors import KubefortError, Unavailable
 from kubefort.model.operation import OperationState, Overview
 from kubefort.model.status import Event
 from kubefort.v1 import control_pb2 as wire
+from kubefort.v1 import fleet_pb2
 from kubefort.v1.control_pb2_grpc import ControlServiceStub
+from kubefort.v1.fleet_pb2_grpc import FleetServiceStub
 
-from kfctl import operator
+from kfctl import operator, renewal
 from kfctl.operator import Operator
 
 T = TypeVar("T")
@@ -119,6 +121,19 @@ class Client:
     async def bundles(self) -> list[wire.Bundle]:
         return list((await self._call(self._stub.ListBundles(wire.ListBundlesRequest(), timeout=QUICK_S))).bundles)
 
+    async def operators(self) -> list[wire.Operator]:
+        request = wire.ListOperatorsRequest()
+        return list((await self._call(self._stub.ListOperators(request, timeout=QUICK_S))).operators)
+
+    async def revoke_operator(self, name: str) -> None:
+        await self._call(self._stub.RevokeOperator(wire.RevokeOperatorRequest(name=name), timeout=QUICK_S))
+
+    async def renew(self, certificate_request: str) -> str:
+        """A new certificate (PEM) of the operator who asks."""
+        request = fleet_pb2.RenewIdentityRequest(certificate_request=certificate_request)
+        answer = await self._call(FleetServiceStub(self._channel).RenewIdentity(request, timeout=QUICK_S))
+        return answer.certificate
+
     async def kubeconfig(self, certificate_request: str) -> wire.IssueKubeconfigResponse:
         request = wire.IssueKubeconfigRequest(certificate_request=certificate_request)
         return await self._call(self._stub.IssueKubeconfig(request, timeout=QUICK_S))
@@ -128,8 +143,15 @@ def _operation(data: bytes) -> OperationState:
     return document.decode(data, OperationState, "the coordinator's operation")
 
 
+async def ask_overview(config: Path) -> Overview:
+    """What the coordinator knows."""
+    async with connect(config) as client:
+        return await client.overview()
+
+
 @contextlib.asynccontextmanager
 async def connect(config: Path) -> AsyncIterator[Client]:
-    """A client with the identity and address of kfctl.yaml."""
+    """A client with the identity and address of kfctl.yaml, which is kept valid."""
     async with Client(operator.load(config)) as client:
+        await renewal.keep_valid(client.who, client.renew, config)
         yield client

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from kubefort import clusterfile, identity, paths
+from kubefort import clusterfile, identity, manifests, paths
 from kubefort.bundle import read_manifest
 from kubefort.clusterfile import ClusterFile
 from kubefort.errors import InvalidInput, Refused
-from kubefort.model.cluster import CONTROL_PLANE, WORKER, Role
+from kubefort.kubeadm.addresses import host_port
+from kubefort.model.cluster import CONTROL_PLANE, WORKER, Cluster, Role
 from kubefort.model.operation import BootstrapArguments, OperationState, Overview
 
 from kfctl import operator, setup, thishost
 from kfctl.client import Client
-from kfctl.membership import Ticket, enrol, enrolled, joined, own_state, same_cluster, start_agent
+from kfctl.membership import Ticket, enrol, enrolled, own_state, same_cluster, start_agent
 from kfctl.plans import differences, wished_cluster
 from kfctl.progress import Output, Report, demand, follow, reporter
 
@@ -73,6 +74,11 @@ async def _init(
     overview = await client.overview()
     earlier = _bootstrap(overview)
     if earlier is not None and earlier.status == "succeeded" and overview.hosts:
+        if member is None:
+            raise Refused(
+                f"the cluster is made already, and {host} is no member of it (any more)",
+                "to make it one, type here what this prints: `kfctl token create --role control-plane`",
+            )
         report.result(f"The cluster is made already, nothing was changed.\n{_next_steps()}", status="unchanged")
         return
     operation = await _operation(wish, file, host, client, overview, report)
@@ -162,9 +168,21 @@ async def _operation(
             report.note(f"taking up again: {earlier.title}")
             return await client.resume(earlier.id, wish.ignored)
         report.note(f"the unfinished cluster is begun anew with another {', '.join(changed) or 'list of hosts'}")
-    arguments = BootstrapArguments(cluster=cluster, first=host, hosts=file.hosts, ignored_checks=wish.ignored)
+    arguments = _arguments(wish, file, cluster, host)
     report.note(f"making cluster {cluster.name} with Kubernetes {cluster.kubernetes_version}")
     return await client.start("bootstrap", arguments)
+
+
+def _arguments(wish: Wish, file: ClusterFile, cluster: Cluster, host: str) -> BootstrapArguments:
+    """What begins the bootstrap, the files of podNetworkManifests (relative to cluster.yaml) read."""
+    folder = wish.cluster_file.absolute().parent if wish.cluster_file else Path.cwd()
+    return BootstrapArguments(
+        cluster=cluster,
+        first=host,
+        hosts=file.hosts,
+        ignored_checks=wish.ignored,
+        manifests=tuple(manifests.read(folder / each) for each in cluster.pod_network_manifests),
+    )
 
 
 async def _add_bundles(wish: Wish, client: Client, report: Report) -> None:
@@ -231,12 +249,12 @@ async def dry_init(wish: Wish, output: Output) -> None:
             there = [bundle.kubernetes_version for bundle in await client.bundles()]
             known += there
             cluster, _ = wished_cluster(wish, file, known)
-            arguments = BootstrapArguments(cluster=cluster, first=host, hosts=file.hosts, ignored_checks=wish.ignored)
+            arguments = _arguments(wish, file, cluster, host)
             if cluster.kubernetes_version in there:  # without its bundle, the coordinator would only refuse
                 rehearsed = await client.start("bootstrap", arguments, dry_run=True)
                 phases = [phase.title for phase in rehearsed.phases]
     cluster, warnings = wished_cluster(wish, file, known)
-    steps = [f"set up the coordinator on {host}: {joined(address, paths.FLEET_PORT)}"] if not running else []
+    steps = [f"set up the coordinator on {host}: {host_port(address, paths.FLEET_PORT)}"] if not running else []
     steps += [f"add the bundle {folder}" for folder in wish.bundles]
     steps += [f"make cluster {cluster.name} with Kubernetes {cluster.kubernetes_version}", *phases]
     text = "\n".join([*(f"warning: {w}" for w in warnings), "would:", *(f"  {step}" for step in steps)])

@@ -31,6 +31,7 @@ COMMANDS = dict(
         _command("config", "cluster.yaml: defaults, check, schema."),
         _command("bundle", "Kubernetes' binaries and images for hosts without internet."),
         _command("kubeconfig", "A kubeconfig for the cluster's administrator."),
+        _command("operator", "Operators: list, revoke."),
         _command("reset", "Remove a host from the cluster and clean it."),
         _command("completion", "A script that completes kfctl's commands in a shell."),
         _command("version", "Versions of kfctl and of the coordinator."),

@@ -15,6 +15,7 @@ import yaml
 from kubefort import __version__, document, files, identity, paths
 from kubefort.errors import InvalidInput, Refused, Unavailable
 from kubefort.identity import Identity
+from kubefort.kubeadm.addresses import host_port
 from kubefort.model.operation import OperationState
 from kubefort.v1 import fleet_pb2 as wire
 from kubefort.v1.fleet_pb2_grpc import EnrolmentServiceStub, FleetServiceStub
@@ -55,12 +56,7 @@ class Ticket:
 
     @property
     def address(self) -> str:
-        return joined(self.host, self.port)
-
-
-def joined(host: str, port: int) -> str:
-    """host:port, an IPv6 address in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return host_port(self.host, self.port)
 
 
 @dataclass(frozen=True)
@@ -108,6 +104,7 @@ async def enrol(ticket: Ticket, address: str, ignored: tuple[str, ...]) -> Membe
     `address` is this host's own. Raises Refused (with the coordinator's reason), Unavailable, InvalidInput.
     """
     facts = await thishost.facts(address)
+    await thishost.stop_service(AGENT)  # it forgets a membership that ended, but not the one that begins here
     authority = await asyncio.to_thread(identity.fetch_authority, ticket.address, ticket.pin)
     key = _key(paths.IDENTITY)
     request = wire.EnrolRequest(
@@ -117,13 +114,14 @@ async def enrol(ticket: Ticket, address: str, ignored: tuple[str, ...]) -> Membe
         version=__version__,
         time=time.time(),
         ignored_checks=ignored,
+        bare=not any(path.exists() for path in (paths.ETCD_DATA / "member", paths.KUBERNETES / "kubelet.conf")),
     )
     async with identity.enrolment_channel(ticket.address, authority) as channel:
         try:
             answer = await EnrolmentServiceStub(channel).Enrol(request, timeout=30)
         except grpc.aio.AioRpcError as error:
             raise readable(error, ticket.address) from error
-    fleet = answer.fleet_address or joined(ticket.host, paths.FLEET_PORT)
+    fleet = answer.fleet_address or host_port(ticket.host, paths.FLEET_PORT)
     who = Identity(key, answer.certificate, answer.authority or authority)
     _tell_agent(fleet)
     who.save(paths.IDENTITY)

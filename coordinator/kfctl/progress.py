@@ -41,15 +41,15 @@ class Lines:
     """One line for each change, for logs and pipes."""
 
     def __init__(self) -> None:
-        self._shown: dict[str, tuple[str, str]] = {}
+        self._shown: dict[int, tuple[str, str]] = {}
 
     def state(self, operation: OperationState) -> None:
-        for phase in operation.phases:
+        for number, phase in enumerate(operation.phases):
             now = (phase.status, phase.waiting_for if phase.status == "running" else "")
-            before = self._shown.get(phase.title, ("pending", ""))
+            before = self._shown.get(number, ("pending", ""))
             if now == before:
                 continue
-            self._shown[phase.title] = now
+            self._shown[number] = now
             if phase.status == "running":
                 word = f"waiting for {phase.waiting_for}" if phase.waiting_for else "started"
             else:

@@ -7,11 +7,12 @@ import tempfile
 from pathlib import Path
 
 from kubefort import files, identity, paths
-from kubefort.errors import InvalidInput, KubefortError, Unavailable
+from kubefort.errors import InvalidInput, KubefortError, Refused, Unavailable
+from kubefort.kubeadm.addresses import host_port
 from kubefort.run import CommandFailed, run
 
 from kfctl import operator, thishost
-from kfctl.membership import joined
+from kfctl.client import Client
 from kfctl.operator import Operator
 
 PROGRAM = "kubefort-coordinator"
@@ -21,16 +22,17 @@ UNIT = "kubefort-coordinator.service"
 async def coordinator(address: str, config: Path) -> Operator:
     """Set up and start the coordinator at `address`; returns the operator of `config`, made here where it is missing.
 
-    An operator of another coordinator, one that was on this host before, is replaced. Raises Unavailable where the
-    coordinator does not come up, InvalidInput where its package is not installed.
+    An operator of another coordinator, one that was on this host before, is replaced, and so is one whose certificate
+    has ended or was revoked. Raises Unavailable where the coordinator does not come up, InvalidInput where its package
+    is not installed.
     """
     pin = (await _setup(address)).strip().rpartition("\n")[2]
-    who = _known(config)
-    if who is None or identity.pin(who.authority) != pin:
-        who = await _admit(address)
-        operator.save(config, who)
     await thishost.start_service(UNIT)
     await thishost.wait_for_port(address, paths.FLEET_PORT, 60, "the coordinator", UNIT)
+    who = _known(config)
+    if who is None or identity.pin(who.authority) != pin or not await _counts(who):
+        who = await _admit(address)
+        operator.save(config, who)
     return who
 
 
@@ -53,7 +55,19 @@ async def _admit(address: str) -> Operator:
         key = identity.new_key()
         files.write(request, identity.certificate_request(key, _name()), 0o600)
         await _setup(address, "--operator-request", str(request), "--operator-out", str(answer))
-        return _operator(joined(address, paths.FLEET_PORT), key, answer)
+        return _operator(host_port(address, paths.FLEET_PORT), key, answer)
+
+
+async def _counts(who: Operator) -> bool:
+    """Whether the coordinator still takes this operator's certificate."""
+    if who.identity.life_left <= 0:
+        return False
+    try:
+        async with Client(who) as client:
+            await client.overview()
+    except Refused:
+        return False
+    return True
 
 
 def _known(config: Path) -> Operator | None:

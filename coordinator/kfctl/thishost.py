@@ -16,6 +16,8 @@ from kubefort.model.status import Facts
 from kubefort.run import CommandFailed, run
 from kubefort.waiting import backoff, within
 
+NO_SUCH_UNIT = 5  # systemctl's exit code
+
 
 def require_root(what: str) -> None:
     """Raises Refused where kfctl does not run as root."""
@@ -120,6 +122,17 @@ async def start_service(unit: str, restart: bool = False) -> None:
         await run("systemctl", "restart" if restart else "start", unit, timeout=120)
     except CommandFailed as error:
         raise KubefortError(f"{unit} does not start: {error.message}", f"see `journalctl -u {unit} -n 50`") from error
+
+
+async def stop_service(unit: str) -> None:
+    """Stop a systemd service; it stays enabled. Raises InvalidInput where there is none of that name."""
+    try:
+        await run("systemctl", "stop", unit, timeout=120)
+    except CommandFailed as error:
+        if error.code == NO_SUCH_UNIT:
+            package = unit.partition(".")[0]
+            raise InvalidInput(f"{package} is not installed on this host", f"install the package {package}") from error
+        raise KubefortError(f"{unit} does not stop: {error.message}", f"see `journalctl -u {unit} -n 50`") from error
 
 
 async def wait_for_port(host: str, port: int, timeout: float, what: str, unit: str) -> None:

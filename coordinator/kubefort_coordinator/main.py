@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 from pathlib import Path
 
 from kubefort import files, identity, log, paths
 from kubefort.errors import KubefortError
+from kubefort.notify import notify, watchdog
 
 from kubefort_coordinator.authority import common_name_of
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.records import OperatorRecord, Settings
-from kubefort_coordinator.server import Server, notify_systemd
+from kubefort_coordinator.server import Server
 
 
 def parser() -> argparse.ArgumentParser:
@@ -63,26 +63,18 @@ async def run(folder: Path, listen: str, enrolment_port: int, fleet_port: int) -
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await server.start(listen)
-    notify_systemd("READY=1")
-    watchdog = asyncio.create_task(_watchdog())
+    notify("READY=1")
+    alive = asyncio.create_task(watchdog(lambda: f"{coordinator.observer.present} agents are connected"))
     ended = {asyncio.create_task(stop.wait()), asyncio.create_task(server.wait())}
     done, _ = await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
-    notify_systemd("STOPPING=1")
-    watchdog.cancel()
+    notify("STOPPING=1")
+    alive.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        await watchdog
+        await alive
     await server.stop()
     coordinator.close()
     for task in done:
         task.result()
-
-
-async def _watchdog() -> None:
-    """Tell systemd, twice per period, that the event loop still turns."""
-    period = int(os.environ.get("WATCHDOG_USEC", "0")) / 2e6
-    while period:
-        notify_systemd("WATCHDOG=1")
-        await asyncio.sleep(period)
 
 
 def main() -> None:

@@ -27,10 +27,21 @@ class Observer:
     def __init__(self, changed: Changed, clock: Callable[[], float] = time.time) -> None:
         self._changed = changed
         self._clock = clock
+        self._since = clock()
         self._hosts: dict[str, Sight] = {}
 
     def sight(self, host: str) -> Sight:
         return self._hosts.setdefault(host, Sight())
+
+    @property
+    def present(self) -> int:
+        """How many hosts are connected."""
+        return sum(sight.connections > 0 for sight in self._hosts.values())
+
+    def silence(self, host: str) -> float:
+        """Seconds since the last sign of life, or since this observer looks; 0 while the host is connected."""
+        sight = self.sight(host)
+        return 0.0 if sight.connections else self._clock() - max(sight.seen, self._since)
 
     def connected(self, host: str) -> None:
         sight = self.sight(host)

@@ -217,6 +217,12 @@ class Records:
     def operator(self, name: str) -> OperatorRecord | None:
         return self._get("operator", name, OperatorRecord)
 
+    def operators(self) -> list[OperatorRecord]:
+        return self._all("operator", OperatorRecord)
+
+    def delete_operator(self, name: str) -> bool:
+        return self._delete("operator", name)
+
     def put_operator(self, record: OperatorRecord) -> None:
         self._put("operator", record.name, record)
 
@@ -248,6 +254,9 @@ class Records:
 
     def put_operation(self, record: OperationRecord) -> None:
         self._put("operation", record.state.id, record)
+
+    def delete_operation(self, id: str) -> bool:
+        return self._delete("operation", id)
 
     def operation_of(self, host: str) -> OperationRecord | None:
         """The newest operation that changes a host."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -129,12 +127,3 @@ def _bind(server: grpc.aio.Server, listen: str, port: int, credentials: Any) -> 
     if bound == 0:
         raise KubefortError(f"port {port} cannot be used", f"see who has it: `ss -ltnp sport = :{port}`")
     return bound
-
-
-def notify_systemd(state: str) -> None:
-    """sd_notify(3): tell systemd a state such as READY=1; nothing without systemd."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.connect("\0" + address[1:] if address.startswith("@") else address)
-            sender.sendall(state.encode())

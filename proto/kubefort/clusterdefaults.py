@@ -46,7 +46,7 @@ certSans: []
 components: {}
 # components:
 #   kube-apiserver:
-#     runMode: static-pod          # or systemd, docker
+#     runMode: static-pod
 #     extraArgs: {audit-log-maxage: "30"}
 #     extraVolumes:
 #       - {name: audit, hostPath: /var/log/kubernetes, mountPath: /var/log/kubernetes, readOnly: false}

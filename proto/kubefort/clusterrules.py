@@ -30,6 +30,8 @@ COMPONENTS = (
     "nginx",
 )
 
+RUN_MODES = ("static-pod",)
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -218,6 +220,8 @@ def _component(name: str, settings: ComponentSettings) -> Iterator[Problem]:
     path = f"components.{name}"
     if name not in COMPONENTS:
         yield Problem(path, f"no such component; known are {', '.join(COMPONENTS)}", at_key=True)
+    if settings.run_mode not in RUN_MODES:
+        yield Problem(f"{path}.runMode", f"{settings.run_mode} is not available yet; take {', '.join(RUN_MODES)}")
     for flag in settings.extra_args:
         if not re.fullmatch(r"[a-z0-9][A-Za-z0-9-]*", flag):
             yield Problem(f"{path}.extraArgs", f'"{flag}" must be a flag without leading dashes')

@@ -163,6 +163,13 @@ class Identity:
         """End of the certificate's validity, with time zone UTC."""
         return _certificate(self.certificate).not_valid_after_utc
 
+    @property
+    def life_left(self) -> float:
+        """The share of the certificate's life that is left, 1 to 0 and below."""
+        certificate = _certificate(self.certificate)
+        whole = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+        return (certificate.not_valid_after_utc - datetime.datetime.now(datetime.timezone.utc)) / whole
+
 
 def _channel(address: str, credentials: Any) -> grpc.aio.Channel:
     import grpc.aio

@@ -9,6 +9,7 @@ STATE = Path("/var/lib/kubefort")
 RUN = Path("/run/kubefort")
 
 AGENT_CONFIG = CONFIG / "agent.yaml"
+AGENT_CONFIG_DEFAULT = Path("/usr/share/kubefort/agent.yaml")
 OPERATOR_CONFIG = CONFIG / "kfctl.yaml"
 VIP_CONFIG = CONFIG / "vip.json"
 
@@ -16,6 +17,7 @@ IDENTITY = STATE / "identity"
 COORDINATOR = STATE / "coordinator"
 ARTIFACTS = STATE / "artifacts"
 SPEC = STATE / "spec.json"
+OWNED = STATE / "owned.json"
 
 KUBERNETES = Path("/etc/kubernetes")
 PKI = KUBERNETES / "pki"

@@ -132,11 +132,16 @@ def echo_pods(operator: Operator, timeout: float = 180.0) -> dict[str, tuple[str
     return pods
 
 
+def get(address: str, port: int) -> str:
+    """Shell command that prints what http://address:port/ serves. Not wget: a static glibc's crashes on bookworm."""
+    return f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {address} {port} | tail -n 1"
+
+
 def pods_talk(operator: Operator, timeout: float = 90.0) -> None:
     """From a pod on each node: every pod by its address, the Service by its address, and DNS for its name."""
     pods = echo_pods(operator)
     for node, (pod, _) in pods.items():
-        fetch = " && ".join(f"wget -q -T 3 -O - http://{address}:8080/" for _, address in pods.values())
+        fetch = " && ".join(get(address, 8080) for _, address in pods.values())
 
         def everybody(pod: str = pod, fetch: str = fetch) -> bool:
             return set(operator.kubectl("exec", pod, "--", "/bin/sh", "-c", fetch).split()) == set(pods)
@@ -145,8 +150,7 @@ def pods_talk(operator: Operator, timeout: float = 90.0) -> None:
         service = operator.get("service", ECHO)["spec"]["clusterIP"]
 
         def by_service(pod: str = pod, service: str = service) -> bool:
-            said = operator.kubectl("exec", pod, "--", "wget", "-q", "-T", "3", "-O", "-", f"http://{service}/")
-            return said.strip() in pods
+            return operator.kubectl("exec", pod, "--", "/bin/sh", "-c", get(service, 80)).strip() in pods
 
         operator.retry(f"the pod on {node} reaches the Service", by_service, timeout)
 

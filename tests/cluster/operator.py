@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.steps import Steps
+from tests.cluster.typed import Typed
 from tests.lab import Host, Lab, bundle, each
 from tests.lab.shell import LabError, until
 
@@ -16,6 +17,7 @@ REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("kubefort-common", "kubefort-agent", "kubefort-coordinator", "kfctl")
 ADMIN = "/etc/kubernetes/admin.conf"
 BUNDLE = "/root/bundle"
+CLUSTER_FILE = "/root/cluster.yaml"
 JOIN = re.compile(r"kfctl join \S+ --token \S+ --ca-pin \S+")
 
 
@@ -108,6 +110,40 @@ class Operator:
             self.join(host, "control-plane")
         for host in self.workers:
             self.join(host, "worker")
+
+    def cluster_file(self) -> str:
+        """A cluster.yaml that names all hosts."""
+        roles = dict.fromkeys(self.control_planes, "control-plane") | dict.fromkeys(self.workers, "worker")
+        document = {
+            "apiVersion": "kubefort.dev/v1",
+            "kind": "Cluster",
+            "kubernetesVersion": self.version,
+            **({"vip": {"address": self.vip}} if self.vip else {}),
+            "hosts": [{"name": host.name, "role": role, "address": host.address} for host, role in roles.items()],
+        }
+        return json.dumps(document, indent=1)
+
+    def bootstrap(self, *arguments: str) -> None:
+        """`kfctl init --config` with all hosts, and while it waits for them, `kfctl join` on the others at once."""
+        self.first.write(CLUSTER_FILE, self.cluster_file())
+        with (
+            self.steps.step("kfctl init with a file on cp1, kfctl join on the others meanwhile"),
+            Typed(self.first, "kfctl", "init", f"--config={CLUSTER_FILE}", *arguments) as init,
+        ):
+
+            def join(host: Host, role: str) -> None:
+                host.run(*init.wait_for(rf"{role}: ({JOIN.pattern})", 120)[1].split(), timeout=600)
+
+            others = dict.fromkeys(self.control_planes[1:], "control-plane") | dict.fromkeys(self.workers, "worker")
+            each(lambda host: join(host, others[host]), others)
+            init.succeed()
+
+    def build_from_file(self) -> None:
+        """Everything from bare hosts to the whole cluster, in one bootstrap."""
+        self.install()
+        with self.steps.step("copy the bundle to cp1"):
+            self.first.put(bundle.ensure(self.version), BUNDLE)
+        self.bootstrap(f"--bundle={BUNDLE}")
 
     def kubectl(self, *arguments: str, timeout: float = 60.0, stdin: bytes | None = None) -> str:
         """kubectl as the administrator, on the first control-plane host that is on."""

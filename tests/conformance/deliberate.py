@@ -20,9 +20,15 @@ _SHUTDOWN = {
     for flag in ("shutdown-delay-duration", "shutdown-send-retry-after", "shutdown-watch-termination-grace-period")
 }
 
+_RESTARTED = {
+    (component, "/metadata/annotations"): "a new kubeconfig makes a new pod: kubeadm wants it restarted by hand"
+    for component in ("kube-controller-manager", "kube-scheduler")
+}
+
 EVERY_VERSION: dict[tuple[str, str], str] = {
     **_STARTUP,
     **_SHUTDOWN,
+    **_RESTARTED,
     ("kube-controller-manager", "/container/args/allocate-node-cidrs"): (
         "with routed pods the coordinator gives each node its pod CIDR, and the agents route them"
     ),

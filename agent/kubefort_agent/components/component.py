@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 from kubefort.errors import InvalidInput
@@ -38,7 +39,10 @@ class HttpCheck:
 
 @dataclass(frozen=True)
 class Component:
-    """A component of one host. `args` are flags without dashes, in kubeadm's order (by name); `port` is the checks'."""
+    """A component of one host. `args` are flags without dashes, in kubeadm's order (by name); `port` is the checks'.
+
+    read_at_start  files whose change it does not notice: it is to be restarted
+    """
 
     name: str
     image: str
@@ -51,6 +55,7 @@ class Component:
     environment: tuple[tuple[str, str], ...] = ()
     requests: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
+    read_at_start: tuple[Path, ...] = ()
     patch: Mapping[str, object] = field(default_factory=dict)
 
     @property

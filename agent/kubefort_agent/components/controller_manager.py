@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from kubefort.paths import KUBERNETES, PKI
 
 from kubefort_agent.components.authorities import authority_mounts
@@ -52,4 +54,5 @@ def controller_manager(context: Context) -> Component:
         startup=HttpCheck("/healthz"),
         mounts=tuple(mounts),
         requests=(("cpu", "200m"),),
+        read_at_start=(Path(KUBECONFIG),),
     )

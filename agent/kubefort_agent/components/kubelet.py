@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 
 import yaml
 from kubefort.kubeadm.addresses import dns_address, endpoint, local_api
@@ -17,13 +18,16 @@ from kubefort.paths import CONFIG, KUBELET, KUBERNETES, MANIFESTS, PKI
 
 from kubefort_agent.components.component import Context
 from kubefort_agent.components.patch import merge
-from kubefort_agent.resources import CertificateFiles, File, Folder, Kubeconfig, Resource, Unit
+from kubefort_agent.resources import CertificateFiles, File, Folder, Kubeconfig, KubeletFiles, Resource, Unit
 
 KUBELET_CONFIG = KUBELET / "config.yaml"
 INSTANCE_CONFIG = KUBELET / "instance-config.yaml"
 FLAGS_FILE = KUBELET / "kubeadm-flags.env"
 RESOLV_CONF = CONFIG / "resolv.conf"
 UNIT = "kubelet.service"
+KUBEADM_DROP_IN = Path("/etc/systemd/system/kubelet.service.d/10-kubeadm.conf")
+"""An empty file of the name that the packages of pkgs.k8s.io have in /usr/lib hides theirs: it starts their kubelet."""
+
 DEFAULTS = {"el": "/etc/sysconfig/kubelet", "suse": "/etc/sysconfig/kubelet"}
 
 _UNIT = """\
@@ -128,9 +132,11 @@ def kubelet(context: Context) -> tuple[Resource, ...]:
         CertificateFiles(identity, algorithm),
         Kubeconfig(identity, algorithm, server, spec.cluster.name, PKI / "ca.crt"),
         *((File(RESOLV_CONF, resolv),) if resolv else ()),
-        File(KUBELET_CONFIG, config),
+        File(KUBELET_CONFIG, config, unit=UNIT),
         *((File(INSTANCE_CONFIG, instance),) if context.rules.runtime_endpoint_in_config else ()),
-        File(FLAGS_FILE, environment),
+        File(FLAGS_FILE, environment, unit=UNIT),
+        File(KUBEADM_DROP_IN, b"", unit=UNIT),
+        KubeletFiles(),
         Unit(UNIT, unit(context), restart_on=(digest(config, environment, resolv, server.encode()), program)),
     )
 

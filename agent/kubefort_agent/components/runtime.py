@@ -105,7 +105,7 @@ def runtime(context: Context) -> tuple[Resource, ...]:
     config = containerd_config(context)
     socket = runtime_endpoint(context)
     return (
-        File(CONTAINERD_CONFIG, config),
+        File(CONTAINERD_CONFIG, config, unit="containerd.service"),
         Unit("containerd.service", "", restart_on=(digest(config),)),
         File(CRICTL_CONFIG, document({"runtime-endpoint": socket, "image-endpoint": socket, "timeout": 10})),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from kubefort.paths import KUBERNETES
 
 from kubefort_agent.components.component import Component, Context, HttpCheck, Mount, arguments
@@ -32,4 +34,5 @@ def scheduler(context: Context) -> Component:
         readiness=HttpCheck(table.scheduler_readiness_path) if table.scheduler_readiness_path else None,
         mounts=(Mount("kubeconfig", KUBECONFIG, KUBECONFIG, kind="FileOrCreate"),),
         requests=(("cpu", "100m"),),
+        read_at_start=(Path(KUBECONFIG),),
     )

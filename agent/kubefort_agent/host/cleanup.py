@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kubefort.errors import KubefortError
+from kubefort.paths import ARTIFACTS
 from kubefort.run import CommandFailed, run
 
 from kubefort_agent.host import firewall
@@ -29,6 +32,7 @@ FOLDERS = (
 )
 MOUNTS = ("/var/lib/kubelet/", "/run/netns/cni-", "/var/run/netns/cni-")
 DEVICES = ("cni0",)
+_ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
 def unused_folders(host: Host) -> tuple[str, ...]:
@@ -41,21 +45,32 @@ async def stop(host: Host) -> None:
     await host.systemd.stop("kubelet.service")
     with contextlib.suppress(CommandFailed):
         await host.containerd.remove_containers()
-    for point in mount_points(host.root):
+    for point in mount_points(host.root):  # one that is mounted over another is there twice
         await run("umount", "--lazy", point, check=False)
         if "/netns/" in point:
             with contextlib.suppress(OSError):
                 host.path(point).unlink()
 
 
+def keep_artifacts(host: Host, digests: set[str]) -> None:
+    """Remove the artifacts that nothing is made from any more, halves of fetched ones among them."""
+    folder = host.path(ARTIFACTS)
+    for file in folder.iterdir() if folder.is_dir() else ():
+        if file.name.removesuffix(".part") not in digests:
+            file.unlink(missing_ok=True)
+
+
 def mount_points(root: Path) -> list[str]:
     """Mount points of kubelet and CNI, the deepest first."""
+    return sorted((point for point in _mounts(root) if point.startswith(MOUNTS)), key=len, reverse=True)
+
+
+def _mounts(root: Path) -> list[str]:
     try:
         lines = (root / "proc/self/mounts").read_text().splitlines()
     except OSError:
         return []
-    points = [line.split()[1].replace("\\040", " ") for line in lines if len(line.split()) > 1]
-    return sorted({point for point in points if point.startswith(MOUNTS)}, key=len, reverse=True)
+    return [_ESCAPED.sub(lambda m: chr(int(m[1], 8)), line.split()[1]) for line in lines if len(line.split()) > 1]
 
 
 def remove_control_groups(root: Path) -> None:
@@ -70,6 +85,12 @@ def remove_control_groups(root: Path) -> None:
 
 async def wipe(host: Host, folders: tuple[str, ...]) -> None:
     """Remove folders, devices and chains; containerd starts anew with the configuration it had before us."""
+    inside = [point for point in _mounts(host.root) for folder in folders if point.startswith(f"{folder}/")]
+    if inside:
+        raise KubefortError(
+            f"still mounted, so what is in there would be lost: {', '.join(sorted(inside))}",
+            f"Find out who uses it (`fuser -vm {inside[0]}`) and `umount {inside[0]}`; the reset goes on by itself.",
+        )
     for folder in folders:
         place = host.path(folder)
         if place.is_mount():
@@ -82,5 +103,6 @@ async def wipe(host: Host, folders: tuple[str, ...]) -> None:
             await host.routes.remove_link(device)
     await firewall.remove_kubernetes()
     remove_control_groups(host.root)
+    await host.systemd.reload()
     await run("systemctl", "try-restart", "containerd.service", check=False, timeout=90)
     host.verdicts.clear()

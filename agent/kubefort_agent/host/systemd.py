@@ -28,6 +28,10 @@ class UnitState:
         return self.file in ("enabled", "static", "alias", "indirect", "generated", "linked")
 
     @property
+    def masked(self) -> bool:
+        return self.file.startswith("masked")
+
+    @property
     def running(self) -> bool:
         return self.active in ("active", "activating", "reloading")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from kubefort import log
@@ -27,6 +27,13 @@ CLUSTER = "cluster"
 """The ledger's first entry, so undone last: what the cluster leaves on a host beside our resources."""
 
 _log = log.get("converge")
+
+Doing = Callable[[str], contextlib.AbstractAsyncContextManager[None]]
+"""Is told in words what is being done, for as long as it is."""
+
+
+def _unseen(what: str) -> contextlib.AbstractAsyncContextManager[None]:
+    return contextlib.nullcontext()
 
 
 @dataclass
@@ -61,7 +68,7 @@ async def observe(host: Host, resources: Sequence[Resource], ledger: Ledger) -> 
     return outcome
 
 
-async def converge(host: Host, resources: Iterable[Resource]) -> Outcome:
+async def converge(host: Host, resources: Iterable[Resource], doing: Doing = _unseen) -> Outcome:
     """Bring `resources` about, each `own`ed already. Ends at the first that fails: those after it depend on it."""
     outcome = Outcome()
     for _, group in itertools.groupby(resources, key=_group):
@@ -76,7 +83,9 @@ async def converge(host: Host, resources: Iterable[Resource]) -> Outcome:
             if look:
                 diffs.append((resource, look))
         gate = asyncio.Semaphore(AT_ONCE)
-        results = await asyncio.gather(*(_apply(host, resource, gate) for resource, _ in diffs), return_exceptions=True)
+        results = await asyncio.gather(
+            *(_apply(host, resource, gate, doing) for resource, _ in diffs), return_exceptions=True
+        )
         for (resource, found), result in zip(diffs, results, strict=True):
             if isinstance(result, (KubefortError, OSError)):
                 return _failed(outcome, resource, found, result)
@@ -119,9 +128,9 @@ def _group(resource: Resource) -> object:
     return next((kinds for kinds in TOGETHER if isinstance(resource, kinds)), resource.key)
 
 
-async def _apply(host: Host, resource: Resource, gate: asyncio.Semaphore) -> tuple[str, ...]:
+async def _apply(host: Host, resource: Resource, gate: asyncio.Semaphore, doing: Doing) -> tuple[str, ...]:
     """What still differs after the apply."""
-    async with gate if isinstance(resource, HEAVY) else contextlib.nullcontext():
+    async with gate if isinstance(resource, HEAVY) else contextlib.nullcontext(), doing(f"applying {resource.key}"):
         _log.info("applying", resource=resource.key)
         await resource.apply(host)
         host.verdicts.pop(resource.key, None)

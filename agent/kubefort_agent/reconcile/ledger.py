@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-from kubefort import files
+from kubefort import files, paths
 from kubefort.document import decode, encode
 
 from kubefort_agent.resources.undo import Undo
 
-FILE = Path("/var/lib/kubefort/owned.json")
+FILE = paths.OWNED
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -52,6 +52,7 @@ class Reconciler:
         self._synced: dict[str, tuple[Resource, float]] = {}
         self._checked: tuple[int, tuple[Check, ...]] | None = None
         self._built: tuple[NodeSpec, tuple[Resource, ...]] | None = None
+        self._busy = True
         self.health = Health(report, Prober(host.root))
 
     def accept(self, spec: NodeSpec, own_name: str) -> None:
@@ -78,19 +79,28 @@ class Reconciler:
         if spec is None:
             return True
         self._host.look_afresh()
+        self.report.begin(spec)
         try:
             outcome = await self._pass(spec)
-        except KubefortError as error:
+        except (KubefortError, OSError) as error:
             outcome = Outcome(error=str(error))
         except Exception as error:  # noqa: BLE001 - reported, it is better than a restart for ever
             _log.error("a fault of kubefort-agent itself", trace=traceback.format_exc())
             outcome = Outcome(error=f"{type(error).__name__}: {error}")
         if not outcome.in_sync:
             self._built = None
+        self._rest(outcome)
         await self.health.expect(spec, self._desired, outcome)
         if spec is self._specs.spec:
             self.report.tell(spec, outcome, self._checked[1] if self._checked else None)
         return outcome.in_sync
+
+    def _rest(self, outcome: Outcome) -> None:
+        """At the first pass that finds nothing to do after some that did, what work took is given back."""
+        idle = outcome.in_sync and not outcome.applied and not outcome.removed
+        if idle and self._busy:
+            memory.give_back()
+        self._busy = not idle
 
     async def _pass(self, spec: NodeSpec) -> Outcome:
         if spec.paused_until > time.time():
@@ -103,16 +113,24 @@ class Reconciler:
         resources = await self._resources(spec)
         await own(self._host, resources, self._ledger)
         wanted = {CLUSTER, *(resource.key for resource in resources)}
-        removed = await remove_unwanted(self._host, wanted, self._ledger, images=False)
+        removed, stuck = await self._remove(wanted, images=False)
         due = [resource for resource in resources if self._is_due(resource)]
-        outcome = await converge(self._host, due)
+        outcome = await converge(self._host, due, self.report.doing)
         if outcome.in_sync:
-            removed += await remove_unwanted(self._host, wanted, self._ledger, images=True)
-        outcome.removed = removed
+            more, stuck = await self._remove(wanted, images=True)
+            removed += more
+            if outcome.applied or removed:
+                cleanup.keep_artifacts(self._host, {a.sha256 for r in resources if (a := getattr(r, "artifact", None))})
+        outcome.removed, outcome.error = removed, outcome.error or stuck
         self._remember(resources, due, outcome)
-        if outcome.applied:
-            memory.give_back()
         return outcome
+
+    async def _remove(self, wanted: set[str], *, images: bool) -> tuple[list[str], str]:
+        """What was removed, and what stood in the way: that hinders nobody from mending the rest."""
+        try:
+            return await remove_unwanted(self._host, wanted, self._ledger, images=images), ""
+        except (KubefortError, OSError) as error:
+            return [], f"removing what is not wanted any more: {error}"
 
     async def _resources(self, spec: NodeSpec) -> tuple[Resource, ...]:
         """Built again for a new spec and after an error, for then the host's facts may be others."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -36,6 +37,31 @@ class Report:
         self._conditions: tuple[Condition, ...] = ()
         self._vip: dict[str, object] = {}
         self._told = ""
+        self._doing: dict[str, None] = {}
+
+    def begin(self, spec: NodeSpec) -> None:
+        """A pass for a spec that was not looked at before: nothing that was said for another one counts any more."""
+        if self._spec is not None and self._spec.generation == spec.generation:
+            return
+        self._spec, self._checks = spec, None
+        self._outcome = Outcome(pending=[f"looking what differs from generation {spec.generation}"])
+        self.changed.set()
+
+    @contextlib.asynccontextmanager
+    async def doing(self, what: str, soon: float = 2.0) -> AsyncIterator[None]:
+        """Something that is being done; told where it takes longer than `soon` seconds."""
+        timer = asyncio.get_running_loop().call_later(soon, self._tell_doing, what)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            if what in self._doing:
+                del self._doing[what]
+                self.changed.set()
+
+    def _tell_doing(self, what: str) -> None:
+        self._doing[what] = None
+        self.changed.set()
 
     def tell(self, spec: NodeSpec, outcome: Outcome, checks: tuple[Check, ...] | None) -> None:
         """The outcome of a pass for a spec."""
@@ -72,12 +98,12 @@ class Report:
 
     @property
     def converged(self) -> bool:
-        return self._spec is not None and self._outcome.in_sync
+        return self._spec is not None and self._outcome.in_sync and not self._doing
 
     def status(self) -> NodeStatus:
         """The status as of now."""
         spec, outcome = self._spec, self._outcome
-        pending = (*outcome.pending, *((outcome.error,) if outcome.error else ()))
+        pending = (*self._doing, *outcome.pending, *((outcome.error,) if outcome.error else ()))
         return NodeStatus(
             observed_generation=spec.generation if spec else 0,
             converged=self.converged,
@@ -94,6 +120,8 @@ class Report:
         if self._spec is None:
             return "waiting for a first spec"
         what = f"generation {self._spec.generation}, stage {self._spec.stage}"
+        if self._doing:
+            return f"{what}: {', '.join(self._doing)}"[:200]
         if not self._outcome.in_sync:
             return f"{what}: {(self._outcome.error or self._outcome.pending[0]).splitlines()[0]}"[:200]
         bad = [condition.name for condition in self._conditions if not condition.ok]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from kubefort import files, log
@@ -10,6 +11,9 @@ from kubefort.errors import InvalidInput, Refused
 from kubefort.model.spec import NodeSpec
 
 _log = log.get("spec")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class SpecFile:
@@ -41,8 +45,24 @@ class SpecFile:
             raise Refused(f"a spec for the host {spec.node.name} came to {own_name}")
         if spec.generation < self.generation and not bare:
             raise Refused(f"generation {spec.generation} came after {self.generation}: an older spec is not taken")
+        _refuse_paths(spec)
         if spec == self.spec:
             return False
         files.write(self._path, encode(spec), 0o600)
         self.spec = spec
         return True
+
+
+def _refuse_paths(spec: NodeSpec) -> None:
+    """What becomes part of a path of this host is a plain name, whoever sent it."""
+    names = [
+        ("version", spec.cluster.kubernetes_version),
+        *(("artifact", artifact.name) for artifact in spec.artifacts),
+        *(("secret", key.secret) for key in spec.vip_keys),
+    ]
+    for what, name in names:
+        if not _NAME.fullmatch(name):
+            raise Refused(f"the spec names the {what} {name!r}, which cannot be a file's name")
+    for artifact in spec.artifacts:
+        if not _DIGEST.fullmatch(artifact.sha256):
+            raise Refused(f"the spec's artifact {artifact.name} has no SHA-256 but {artifact.sha256!r}")

@@ -10,6 +10,7 @@ from kubefort_agent.resources.file import File
 from kubefort_agent.resources.folder import Folder
 from kubefort_agent.resources.image import Image
 from kubefort_agent.resources.kubeconfig import Kubeconfig
+from kubefort_agent.resources.kubelet_files import KubeletFiles
 from kubefort_agent.resources.link import Link
 from kubefort_agent.resources.masquerade import Masquerade
 from kubefort_agent.resources.module import Module
@@ -28,6 +29,7 @@ __all__ = [
     "Folder",
     "Image",
     "Kubeconfig",
+    "KubeletFiles",
     "Link",
     "Masquerade",
     "Module",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from kubefort import files
 from kubefort.model.spec import Artifact
+from kubefort.paths import ARTIFACTS
 
 from kubefort_agent.host.digest import fingerprint, sha256
 from kubefort_agent.resources.link import Link
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 FOLDER = Path("/opt/kubefort/bin")
 LINKS = Path("/usr/local/bin")
+
+TOOLS = ("crictl", "etcdctl", "kubeadm", "kubectl")
+"""Nothing on the host runs by itself with these: when one is damaged, the coordinator can be waited for. Of every other
+program the artifact stays (60 MB for kubelet), so that it is mended while nobody answers."""
 
 
 @dataclass(frozen=True)
@@ -63,20 +68,25 @@ class Binary:
     async def apply(self, host: Host) -> None:
         source = await host.supplies.artifact(self.artifact)
         await asyncio.to_thread(_install, source, host.path(self.path))
-        host.supplies.forget(self.artifact)
+        if self.artifact.name in TOOLS:
+            host.supplies.forget(self.artifact)
 
     async def undo(self, host: Host) -> tuple[Undo, ...]:
-        return (RestoreFile(str(self.path)),)
+        return RestoreFile(str(self.path)), RestoreFile(str(ARTIFACTS / self.artifact.sha256))
 
 
 def _install(source: Path, place: Path) -> None:
     """A durable copy, never in whole in memory; the running program keeps its old file."""
     files.make_folder(place.parent)
     temporary = place.with_name(f".{place.name}.tmp")
-    with source.open("rb") as reader, temporary.open("wb") as writer:
-        shutil.copyfileobj(reader, writer, 1 << 20)
-        os.fchmod(writer.fileno(), 0o755)
-        writer.flush()
-        os.fsync(writer.fileno())
-    os.replace(temporary, place)
+    try:
+        with source.open("rb") as reader, temporary.open("wb") as writer:
+            shutil.copyfileobj(reader, writer, 1 << 20)
+            os.fchmod(writer.fileno(), 0o755)
+            writer.flush()
+            os.fsync(writer.fileno())
+        os.replace(temporary, place)
+    except BaseException:  # a disk that is full does not get better by half a program
+        temporary.unlink(missing_ok=True)
+        raise
     files.sync_folder(place.parent)

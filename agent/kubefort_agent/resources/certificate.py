@@ -12,6 +12,7 @@ from kubefort import files
 from kubefort.kubeadm.certificates import AUTHORITY_FILES, Certificate
 
 from kubefort_agent.host.digest import fingerprint
+from kubefort_agent.resources.pair import good_pair, own_hour
 from kubefort_agent.resources.undo import RemoveFolder, RestoreFile, Undo
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class CertificateFiles:
 
     certificate: Certificate
     algorithm: str
-    every: ClassVar[float] = 30.0
+    every: ClassVar[float] = 5.0
 
     @property
     def key(self) -> str:
@@ -50,14 +51,24 @@ class CertificateFiles:
     async def diff(self, host: Host) -> tuple[str, ...]:
         authority = AUTHORITY_FILES[self.certificate.authority]
         prints = tuple(fingerprint(_followed(host, path)) for path in (self.path, self.key_path, authority))
-        mark = (prints, self.certificate, int(time.time() // 3600))
+        mark = (prints, self.certificate, own_hour(prints[0]))
         known = host.verdicts.get(self.key)
         if known is None or known[0] != mark:
-            known = (mark, await self._look(host, authority))
+            known = (mark, (*await self._faults(host, authority), *self._modes(host)))
             host.verdicts[self.key] = known
         return known[1]
 
-    async def _look(self, host: Host, authority: Path) -> tuple[str, ...]:
+    def _modes(self, host: Host) -> tuple[str, ...]:
+        """Whether others may read the key, or change the certificate."""
+        lines = []
+        for path, wanted in ((self.path, 0o644), (self.key_path, 0o600)):
+            place = _followed(host, path)
+            found = place.stat().st_mode & 0o7777 if place.exists() else wanted
+            if found & ~wanted:
+                lines.append(f"{path}: mode is {found:04o}, wanted {wanted:04o}")
+        return tuple(lines)
+
+    async def _faults(self, host: Host, authority: Path) -> tuple[str, ...]:
         try:
             certificate = _followed(host, self.path).read_bytes()
             key = _followed(host, self.key_path).read_bytes()
@@ -68,8 +79,13 @@ class CertificateFiles:
         return tuple(f"{self.path}: {fault}" for fault in wrong)
 
     async def apply(self, host: Host) -> None:
-        key, request = await host.pki.key_and_request(self.certificate, self.algorithm)
-        signed = (await host.supplies.sign(self.certificate.name, request)).encode()
+        authority = AUTHORITY_FILES[self.certificate.authority]
+        if not await self._faults(host, authority):
+            _followed(host, self.path).chmod(0o600 if self.is_kubelets else 0o644)
+            _followed(host, self.key_path).chmod(0o600)
+            return
+        signer = host.path(authority).read_bytes()
+        signed, key = await good_pair(host, self.certificate, self.algorithm, signer)
         if self.is_kubelets:
             dated = self.path.with_name(time.strftime("kubelet-client-%Y-%m-%d-%H-%M-%S.pem", time.gmtime()))
             files.write(host.path(dated), signed + key, 0o600)

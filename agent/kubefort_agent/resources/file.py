@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from kubefort import files
 
+from kubefort_agent.resources.starts import forget_start
 from kubefort_agent.resources.undo import RestoreFile, Undo
 
 if TYPE_CHECKING:
@@ -19,11 +20,12 @@ MOST_LINES = 40
 
 @dataclass(frozen=True)
 class File:
-    """A file; a folder that is missing above it is made."""
+    """A file; a folder that is missing above it is made. `unit` reads it only at its start, and is restarted after."""
 
     path: Path
     content: bytes
     mode: int = 0o644
+    unit: str = ""
     every: ClassVar[float] = 5.0
 
     @property
@@ -35,6 +37,8 @@ class File:
         return difference(host.path(self.path), self.path, self.content, self.mode, secret=private)
 
     async def apply(self, host: Host) -> None:
+        if self.unit:  # before the file: what was started with another content must not count as started with ours
+            forget_start(host, self.unit)
         files.write(host.path(self.path), self.content, self.mode)
 
     async def undo(self, host: Host) -> tuple[Undo, ...]:

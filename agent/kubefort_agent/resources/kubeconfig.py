@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,6 +12,7 @@ from kubefort import files
 from kubefort.kubeadm.certificates import Certificate
 
 from kubefort_agent.host.digest import fingerprint
+from kubefort_agent.resources.pair import good_pair, own_hour
 from kubefort_agent.resources.undo import RestoreFile, Undo
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Kubeconfig:
     server: str
     cluster_name: str
     authority: Path
-    every: ClassVar[float] = 30.0
+    every: ClassVar[float] = 5.0
 
     @property
     def key(self) -> str:
@@ -46,12 +46,8 @@ class Kubeconfig:
         return self.certificate.path is not None
 
     async def diff(self, host: Host) -> tuple[str, ...]:
-        mark = (
-            fingerprint(host.path(self.path)),
-            fingerprint(host.path(self.authority)),
-            self,
-            int(time.time() // 3600),
-        )
+        file = fingerprint(host.path(self.path))
+        mark = (file, fingerprint(host.path(self.authority)), self, own_hour(file))
         known = host.verdicts.get(self.key)
         if known is None or known[0] != mark:
             known = (mark, await self._look(host))
@@ -115,7 +111,7 @@ class Kubeconfig:
         files.write(host.path(self.path), text, 0o600)
 
     async def _credentials(self, host: Host, authority: bytes) -> tuple[bytes, bytes]:
-        """Certificate and key of the file as it is where they are still good, else new ones."""
+        """Certificate and key of the file as it is where they are still good, else those that we keep, or new ones."""
         try:
             user = yaml.safe_load(host.path(self.path).read_bytes())["users"][0]["user"]
             certificate = base64.b64decode(user["client-certificate-data"])
@@ -123,8 +119,7 @@ class Kubeconfig:
         except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError, ValueError):
             certificate, key = b"", b""
         if not certificate or await host.pki.faults(certificate, key, authority, self.certificate):
-            key, request = await host.pki.key_and_request(self.certificate, self.algorithm)
-            certificate = (await host.supplies.sign(self.certificate.name, request)).encode()
+            return await good_pair(host, self.certificate, self.algorithm, authority)
         return certificate, key
 
     async def undo(self, host: Host) -> tuple[Undo, ...]:

@@ -40,8 +40,9 @@ class Link:
 
     async def apply(self, host: Host) -> None:
         place = host.path(self.path)
-        if place.exists() and not place.is_symlink():
-            place.rename(place.with_name(place.name + ASIDE))
+        aside = place.with_name(place.name + ASIDE)
+        if place.exists() and not place.is_symlink() and not aside.exists():  # what lay there first is what comes back
+            place.rename(aside)
         files.link(place, self.target)
 
     async def undo(self, host: Host) -> tuple[Undo, ...]:

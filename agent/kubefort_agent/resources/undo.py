@@ -14,6 +14,7 @@ from kubefort import files
 from kubefort.run import CommandFailed
 
 from kubefort_agent.host import kernel
+from kubefort_agent.resources.starts import forget_start
 
 if TYPE_CHECKING:
     from kubefort_agent.host import Host
@@ -100,9 +101,10 @@ class RestoreSysctl(_Undo, frozen=True):
 
 
 class RemoveUnit(_Undo, frozen=True):
-    """A unit of ours: stopped, disabled, its file gone."""
+    """A unit of ours: stopped, disabled, its file gone. `enabled`: one of that name that another package has was."""
 
     name: str
+    enabled: bool = False
 
     async def run(self, host: Host) -> None:
         path = host.path(f"/etc/systemd/system/{self.name}")
@@ -111,7 +113,9 @@ class RemoveUnit(_Undo, frozen=True):
             await host.systemd.disable(self.name)
             files.remove(path)
             await host.systemd.reload()
-        files.remove(host.path(f"/var/lib/kubefort/units/{self.name}"))
+            if self.enabled and (await host.systemd.show(self.name)).exists:
+                await host.systemd.enable(self.name)
+        forget_start(host, self.name)
 
 
 class RestoreUnit(_Undo, frozen=True):
@@ -126,7 +130,7 @@ class RestoreUnit(_Undo, frozen=True):
             await host.systemd.disable(self.name)
         if not self.running:
             await host.systemd.stop(self.name)
-        files.remove(host.path(f"/var/lib/kubefort/units/{self.name}"))
+        forget_start(host, self.name)
 
 
 class UnmaskUnit(_Undo, frozen=True):

@@ -11,13 +11,13 @@ from kubefort import files
 from kubefort.errors import KubefortError
 
 from kubefort_agent.resources.file import before, difference
+from kubefort_agent.resources.starts import record_start, started_with
 from kubefort_agent.resources.undo import RemoveUnit, RestoreUnit, Undo
 
 if TYPE_CHECKING:
     from kubefort_agent.host import Host
 
 UNITS = Path("/etc/systemd/system")
-RECORDS = Path("/var/lib/kubefort/units")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Unit:
         if self.content and state.needs_reload and not lines:
             lines.append(f"{self.name}: systemd knows an older version of the unit")
         if self.enabled and not state.enabled:
-            lines.append(f"{self.name}: is {state.file or 'not'} enabled, wanted enabled")
+            lines.append(f"{self.name}: is {state.file or 'not enabled'}, wanted enabled")
         if self.running and not state.running:
             lines.append(f"{self.name}: is {state.active}, wanted active")
         elif not self.running and state.running:
@@ -65,10 +65,7 @@ class Unit:
         return tuple(lines)
 
     def _started_as_wanted(self, host: Host) -> bool:
-        try:
-            return host.path(RECORDS / self.name).read_text() == self.digest
-        except FileNotFoundError:
-            return False
+        return started_with(host, self.name) == self.digest
 
     async def apply(self, host: Host) -> None:
         systemd = host.systemd
@@ -83,19 +80,22 @@ class Unit:
             raise KubefortError(
                 f"there is no unit {self.name} on this host", f"Install the package that brings {self.name}."
             )
+        if state.masked:
+            await systemd.unmask(self.name)
         if self.enabled and not state.enabled:
             await systemd.enable(self.name)
         if not self.running:
             await systemd.stop(self.name)
         elif not self._started_as_wanted(host):
             await systemd.restart(self.name)
-            files.write(host.path(RECORDS / self.name), self.digest, 0o644)
+            record_start(host, self.name, self.digest)
         elif not state.running:
             await systemd.start(self.name)
 
     async def undo(self, host: Host) -> tuple[Undo, ...]:
+        state = await host.systemd.show(self.name)
         if self.content:
             theirs = before(host, self.path)
-            return (RemoveUnit(self.name), *((theirs,) if theirs.content is not None else ()))
-        state = await host.systemd.show(self.name)
+            enabled = state.exists and state.enabled
+            return (RemoveUnit(self.name, enabled), *((theirs,) if theirs.content is not None else ()))
         return (RestoreUnit(self.name, state.enabled, state.running),)

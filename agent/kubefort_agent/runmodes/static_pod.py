@@ -14,6 +14,9 @@ PROBE_PORT = "probe-port"
 PRIORITY = 2_000_001_000
 """The value of the priority class system-node-critical."""
 
+READ_AT_START = "kubefort.io/read-at-start"
+"""Annotation with the digest of what the component reads only at its start: kubelet makes the pod anew for another."""
+
 STARTUP_SECONDS = 240
 """As patient as kubeadm (24 looks, 10 s apart), but looking each second: a pod is not ready before it has started."""
 
@@ -21,7 +24,7 @@ STARTUP_SECONDS = 240
 def resources(component: Component, context: Context) -> tuple[Resource, ...]:
     """The component as a static pod."""
     content = yaml.safe_dump(manifest(component, context), default_flow_style=False, sort_keys=True, width=1_000_000)
-    return (StaticPod(component.name, content.encode()),)
+    return (StaticPod(component.name, content.encode(), component.read_at_start),)
 
 
 def manifest(component: Component, context: Context) -> dict[str, object]:
@@ -33,8 +36,11 @@ def manifest(component: Component, context: Context) -> dict[str, object]:
         "name": component.name,
         "namespace": "kube-system",
     }
-    if component.annotations:
-        metadata["annotations"] = dict(component.annotations)
+    annotations = dict(component.annotations)
+    if component.read_at_start:
+        annotations[READ_AT_START] = StaticPod.STAMP
+    if annotations:
+        metadata["annotations"] = annotations
     spec: dict[str, object] = {
         "containers": [_container(component, mounts, named_port=table.named_probe_ports)],
         "hostNetwork": True,

@@ -6,8 +6,9 @@ import asyncio
 import signal
 from pathlib import Path
 
-from kubefort import log, paths
+from kubefort import log, membership, paths
 from kubefort.errors import Unavailable
+from kubefort.notify import notify, watchdog
 
 from kubefort_agent.host import Host
 from kubefort_agent.reconcile.ledger import FILE as LEDGER
@@ -19,7 +20,6 @@ from kubefort_agent.reconcile.vipwatch import VipWatch
 from kubefort_agent.service import config
 from kubefort_agent.service.identity import common_name
 from kubefort_agent.service.link import Link
-from kubefort_agent.service.notify import notify, watchdog
 from kubefort_agent.service.renewal import keep_valid
 from kubefort_agent.service.supplies import RemoteSupplies
 
@@ -48,17 +48,26 @@ class Agent:
             self._report,
             lambda spec: self._reconciler.accept(spec, self.name),
             lambda: self._specs.generation,
+            self._refused,
         )
         self._supplies = RemoteSupplies(self._link.stub, below(root, paths.ARTIFACTS))
         host = Host(root, self._supplies)
-        self._reconciler = Reconciler(host, self._specs, Ledger(below(root, LEDGER)), desired, preflight, self._report)
+        self._root, self._ledger, self._over = root, Ledger(below(root, LEDGER)), asyncio.Event()
+        self._reconciler = Reconciler(host, self._specs, self._ledger, desired, preflight, self._report)
+
+    def _refused(self) -> None:
+        """The coordinator knows this host no more: after a reset, nothing of the membership stays."""
+        spec = self._specs.spec
+        if spec is not None and spec.stage == "absent" and len(self._ledger) == 0:
+            _log.info("this host was removed from its fleet; it may join again", host=self.name)
+            membership.forget(self._root)
+            self._over.set()
 
     async def run(self) -> None:
-        """Until SIGTERM or SIGINT. Components go on running."""
+        """Until SIGTERM or SIGINT, or until the host was removed from its fleet. Components go on running."""
         loop = asyncio.get_running_loop()
-        stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, self._over.set)
         tasks = [
             asyncio.ensure_future(work)
             for work in (
@@ -72,7 +81,7 @@ class Agent:
         ]
         notify("READY=1")
         _log.info("ready", host=self.name, generation=self._specs.generation)
-        stopped = asyncio.ensure_future(stop.wait())
+        stopped = asyncio.ensure_future(self._over.wait())
         await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
         failed = [task for task in tasks if task.done()]
         notify("STOPPING=1")

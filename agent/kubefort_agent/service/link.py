@@ -34,7 +34,10 @@ Request = fleet_pb2.ConnectRequest
 
 
 class Link:
-    """Keeps one stream open to the first coordinator that answers. `stub` is the service while it is."""
+    """Keeps one stream open to the first coordinator that answers. `stub` is the service while it is.
+
+    `refused` is called where a coordinator does not want the identity that is on disk.
+    """
 
     def __init__(
         self,
@@ -43,9 +46,10 @@ class Link:
         report: Report,
         accept: Callable[[NodeSpec], None],
         generation: Callable[[], int],
+        refused: Callable[[], None] = lambda: None,
     ) -> None:
         self._addresses, self._identity, self._report = addresses, identity, report
-        self._accept, self._generation = accept, generation
+        self._accept, self._generation, self._refused = accept, generation, refused
         self._stub: FleetServiceAsyncStub | None = None
 
     def stub(self) -> FleetServiceAsyncStub | None:
@@ -69,11 +73,14 @@ class Link:
             _log.error("no address of a coordinator", error=str(error))
             return
         for address in addresses:
+            shown = fingerprint(self._identity / "tls.crt")
             try:
                 await self._stream(address)
                 _log.info("the stream to the coordinator ended", address=address)
             except KubefortError as error:
                 _log.warning("no stream to the coordinator", address=address, error=error.message)
+                if isinstance(error, Refused) and fingerprint(self._identity / "tls.crt") == shown:
+                    self._refused()
             except Exception:  # noqa: BLE001 - the host must stay looked after
                 _log.error("a fault of kubefort-agent itself", trace=traceback.format_exc())
 

@@ -6,12 +6,13 @@ import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from kubefort import files, log
 from kubefort.errors import KubefortError, Unavailable
 from kubefort.model.spec import Artifact
 from kubefort.v1 import fleet_pb2
+from kubefort.waiting import within
 
 from kubefort_agent.host.digest import sha256
 
@@ -66,6 +67,9 @@ class RemoteSupplies:
     async def artifact(self, artifact: Artifact) -> Path:
         place = self._folder / artifact.sha256
         async with self._fetching.setdefault(artifact.sha256, asyncio.Lock()):
+            if place.exists() and await asyncio.to_thread(sha256, place) != artifact.sha256:
+                _log.warning("an artifact on disk is damaged, and is fetched again", artifact=artifact.name)
+                files.remove(place)
             if not place.exists():
                 await self._fetch(artifact, place)
         return place
@@ -82,9 +86,7 @@ class RemoteSupplies:
             offset = file.tell()
             if offset < artifact.size:
                 _log.info("fetching", artifact=artifact.name, size=artifact.size, offset=offset)
-                call = service.FetchArtifact(fleet_pb2.FetchArtifactRequest(sha256=artifact.sha256, offset=offset))
-                async for message in call:
-                    file.write(message.chunk)
+                await _receive(service, artifact, file)
             file.flush()
             await asyncio.to_thread(os.fsync, file.fileno())
         found = await asyncio.to_thread(sha256, part)
@@ -100,6 +102,19 @@ class RemoteSupplies:
             )
         os.replace(part, place)
         files.sync_folder(self._folder)
+
+
+async def _receive(service: FleetServiceAsyncStub, artifact: Artifact, file: BinaryIO) -> None:
+    """Append what the coordinator sends from the file's end on."""
+    request = fleet_pb2.FetchArtifactRequest(sha256=artifact.sha256, offset=file.tell())
+    call = service.FetchArtifact(request)
+    try:
+        while isinstance(message := await within(CHUNK_TIMEOUT, call.read()), fleet_pb2.FetchArtifactResponse):
+            file.write(message.chunk)
+    except TimeoutError as error:
+        raise Unavailable(f"nothing of the artifact {artifact.name} came for {CHUNK_TIMEOUT:.0f} s") from error
+    finally:
+        call.cancel()
 
 
 class translated:

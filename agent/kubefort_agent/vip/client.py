@@ -6,7 +6,6 @@ import asyncio
 from pathlib import Path
 
 import msgspec
-
 from kubefort.errors import Unavailable
 from kubefort.vipfile import SOCKET_PATH, VipReply, VipRequest
 from kubefort.waiting import within

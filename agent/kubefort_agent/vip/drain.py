@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import select
 import signal
+import time
 from pathlib import Path
 
 from kubefort.errors import Unavailable
 from kubefort.vipfile import VipFile
+
 from kubefort_agent.vip.codec import text
 from kubefort_agent.vip.netlink import Kernel
 from kubefort_agent.vip.realtime import log
@@ -101,9 +104,14 @@ class Drain:
         """The program has ended, or is no longer waited for."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
-        if self._child > 0 and os.waitpid(self._child, os.WNOHANG)[0] == 0:
-            os.kill(self._child, signal.SIGKILL)
-            os.waitpid(self._child, 0)
+        if self._child > 0:
+            ended, status = os.waitpid(self._child, os.WNOHANG)
+            if not ended:
+                os.kill(self._child, signal.SIGKILL)
+                os.waitpid(self._child, 0)
+            elif status:
+                self.warning = "nft refused the forwarding rules: connections end when the address moves here"
+                log(4, self.warning)
         self._child = self._descriptor = -1
 
     def timer(self, now: float) -> None:
@@ -128,6 +136,9 @@ class Drain:
             for cidr in self._cidrs:
                 host = ipaddress.ip_interface(cidr).ip
                 self._kernel.put_address(_LOOPBACK, f"{host}/{host.max_prefixlen}", self._config.drain_s)
+            if self._family == "ip6":
+                # The kernel makes an IPv6 address effective a little later; the other is taken off next.
+                time.sleep(0.02)
         except (OSError, ValueError, Unavailable) as error:
             self.warning = f"connections end when the address moves: {error}"
             log(4, self.warning)
@@ -148,9 +159,8 @@ class Drain:
         """The rules that a former process has left. What it still serves ends by its lifetime."""
         if self._program:
             self._run(forget(self._family))
-            if self._child > 0:
-                os.waitpid(self._child, 0)
-                self._child = -1
+            if self._descriptor >= 0:
+                select.select([self._descriptor], [], [], 2.0)
             self.finish()
 
     def _run(self, script: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 
 from kubefort.vipfile import HealthStatus, VipHealth
+
 from kubefort_agent.vip.health import Probe, Verdict
 from kubefort_agent.vip.realtime import log
 

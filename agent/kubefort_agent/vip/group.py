@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 import msgspec
-
 from kubefort.vipfile import PeerHeard, VipFile
+
 from kubefort_agent.vip import auth, codec
 from kubefort_agent.vip.codec import Advert, CodecError
 from kubefort_agent.vip.sockets import Packet

@@ -11,7 +11,6 @@ import socket
 import ssl
 
 import msgspec
-
 from kubefort.vipfile import HealthStatus, VipHealth
 
 _URL = re.compile(r"(https?)://(\[[0-9a-fA-F:.]+\]|[^/:\[\]\s]+)(?::(\d+))?(/.*)?")

@@ -12,6 +12,7 @@ from pathlib import Path
 from kubefort import vipfile
 from kubefort.errors import KubefortError, Unavailable
 from kubefort.vipfile import VipReply, VipRequest, VipStatus
+
 from kubefort_agent.vip import codec, realtime
 from kubefort_agent.vip.arp import Detector
 from kubefort_agent.vip.drain import Drain
@@ -21,7 +22,7 @@ from kubefort_agent.vip.machine import Action, Announce, Claim, Machine, Prepare
 from kubefort_agent.vip.memory import Memory
 from kubefort_agent.vip.netlink import AddressGone, Kernel, LinkEvent
 from kubefort_agent.vip.ownership import Ownership
-from kubefort_agent.vip.realtime import log
+from kubefort_agent.vip.realtime import log, monotonic
 from kubefort_agent.vip.report import Counters, document
 from kubefort_agent.vip.sockets import Wire
 from kubefort_agent.vip.status import Client, StatusServer
@@ -41,11 +42,6 @@ _IDENTITY = (
     "lifetime_s",
     "announce",
 )
-
-
-def monotonic() -> float:
-    """Seconds that go on while the host is suspended, and never jump."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Loop:
@@ -227,7 +223,7 @@ class Loop:
         try:
             link = self._kernel.link(config.interface)
             if link is None or not link.up:
-                self._machine.reason = f"waiting: {config.interface} {'does not exist' if link is None else 'is down'}"
+                self._waiting(f"{config.interface} {'does not exist' if link is None else 'is down'}")
                 return
             self._wire = Wire(link.name, link.index, self._group.source)
             self._ownership = Ownership(self._kernel, config, link)
@@ -238,12 +234,18 @@ class Loop:
             self._detector.ask()
         except (OSError, Unavailable) as error:
             why = error.message if isinstance(error, Unavailable) else error.strerror
-            self._leave(f"waiting: {config.interface} with {config.source} cannot be used ({why})")
-            self._retry_at = now + _RETRY
+            self._leave(self._machine.reason)
+            self._waiting(f"{config.interface} with {config.source} cannot be used ({why})")
             return
         self._link_index = link.index
         self._retry_at = None
         self._do(now, self._machine.startup(now))
+
+    def _waiting(self, what: str) -> None:
+        """Say once what keeps us from entering the group."""
+        if self._machine.reason != f"waiting: {what}":
+            self._machine.reason = f"waiting: {what}"
+            self._note(self._machine.reason)
 
     def _give_up(self, now: float, reason: str) -> None:
         self._do(now, self._machine.link_down(reason))

@@ -14,8 +14,8 @@ from __future__ import annotations
 from enum import Enum
 
 import msgspec
-
 from kubefort.vipfile import VipFile
+
 from kubefort_agent.vip.codec import pack
 
 HEALTH_PENALTY = 100
@@ -249,7 +249,8 @@ class Machine:
             self._living = (source, now + OFFER_FOR) if offer else None
             self.deadline = now + self.skew(now)
             return []
-        self._living = (source, now + 2 * interval)
+        # Connections to a sick one are better reset than forwarded: they come back to us.
+        self._living = None if self._is_sick(now, priority) else (source, now + 2 * interval)
         if priority >= self.priority(now) or not self._preempts(now, priority):
             self.active_interval = interval
             self.deadline = now + self.down_interval(now)
@@ -268,7 +269,7 @@ class Machine:
                 return [Release(drain=True)]
             return self._back_up(now, "handed over", interval, drain=True)
         if higher:
-            return self._back_up(now, f"priority {priority} heard, ours is {own}", interval, drain=True)
+            return self._back_up(now, f"priority {priority} heard, ours is {own}", interval, drain=self.healthy)
         if self._ignored_by_rival(now):
             self._unheard_until = now + UNHEARD_HOLD
             return self._back_up(now, f"a rival of priority {priority} does not hear us (ours is {own})", interval)
@@ -285,10 +286,13 @@ class Machine:
         late = now - self.deadline if self.deadline is not None else 0.0
         return self.state is State.ACTIVE and not self.stopping and late >= 2 * self.settings.interval
 
+    def _is_sick(self, now: float, priority: int) -> bool:
+        return self.healthy and self.priority(now) - priority >= HEALTH_GAP
+
     def _preempts(self, now: float, priority: int) -> bool:
         if now < self._unheard_until:
             return False
-        if self.healthy and self.priority(now) - priority >= HEALTH_GAP:
+        if self._is_sick(now, priority):
             return True
         return self.settings.preempt and now >= self._preempt_from and now >= self._hold_until
 

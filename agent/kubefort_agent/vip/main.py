@@ -10,9 +10,10 @@ from pathlib import Path
 sys.modules.setdefault("typing_extensions", None)  # type: ignore[arg-type]
 
 import msgspec  # noqa: E402
-
 from kubefort import vipfile  # noqa: E402
 from kubefort.errors import KubefortError  # noqa: E402
+
+from kubefort_agent.vip.drain import Drain  # noqa: E402
 from kubefort_agent.vip.loop import Loop  # noqa: E402
 from kubefort_agent.vip.netlink import Kernel  # noqa: E402
 from kubefort_agent.vip.ownership import drop  # noqa: E402
@@ -65,7 +66,7 @@ def cleanup(path: Path) -> None:
     link = kernel.link(config.interface)
     if link is not None and drop(kernel, link.index, config):
         log(6, f"{', '.join(config.addresses)} taken off {config.interface}")
-    # What still drains on the loopback interface ends by its lifetime.
+    Drain(kernel, config).clean()
     kernel.close()
 
 

@@ -7,7 +7,6 @@ battery we go on from there, and our peers do not take our adverts for replayed 
 
 from __future__ import annotations
 
-import contextlib
 import mmap
 import os
 import struct
@@ -39,6 +38,7 @@ class Memory:
                 file.truncate(8)
             self._map = mmap.mmap(file.fileno(), 8)
         self.deadline = 0.0
+        self._child = 0
 
     def restore(self, sequence: auth.Sequence, verifier: auth.Verifier) -> None:
         """Set both to where they were; a sender that must agree with the clock trusts only the exact number."""
@@ -64,10 +64,11 @@ class Memory:
         """Write the file on disk in a process of its own: an fsync may take seconds, and adverts may not."""
         self.deadline = now + _SAVE_EVERY
         content = self.content(sequence, verifier)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(-1, os.WNOHANG)
-        # A fork and not a thread: a thread would compete for the interpreter, and nothing here runs threads.
-        if os.fork() == 0:
+        if self._child and os.waitpid(self._child, os.WNOHANG)[0] == 0:
+            return
+        # A fork and not a thread: a thread would compete with the loop for the interpreter.
+        self._child = os.fork()
+        if self._child == 0:
             try:
                 self._write(content)
             finally:

@@ -10,9 +10,9 @@ import ipaddress
 import os
 import socket
 import struct
+import time
 
 import msgspec
-
 from kubefort.errors import Unavailable
 
 _HEADER = struct.Struct("=IHHII")
@@ -23,7 +23,7 @@ _ROUTE = struct.Struct("=BBBBBBBBI")
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR = 20, 21
-RTM_NEWROUTE, RTM_DELROUTE = 24, 25
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 _ERROR = 2
 _REQUEST, _ACK, _REPLACE, _CREATE = 1, 4, 0x100, 0x400
 _GROUPS = 0x1 | 0x10 | 0x100  # link, IPv4 addresses, IPv6 addresses
@@ -31,6 +31,7 @@ _IFLA_ADDRESS, _IFLA_IFNAME = 1, 3
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO, _IFA_FLAGS = 1, 2, 6, 8
 _IFA_F_NODAD = 0x02
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
+_RTN_LOCAL = 2
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 
 
@@ -96,6 +97,18 @@ class Kernel:
         """Take the address off; False when it was not there."""
         absent = (errno.EADDRNOTAVAIL, errno.ENODEV)
         return self._ask(RTM_DELADDR, 0, _address_body(index, cidr), absent=absent) is not None
+
+    def wait_local(self, address: bytes, seconds: float) -> bool:
+        """Wait until packets to an IPv6 address (packed) reach this host: the kernel adds that route a little later."""
+        body = _ROUTE.pack(socket.AF_INET6, 128, 0, 0, 0, 0, 0, 0, 0) + _attribute(_RTA_DST, address)
+        end = time.monotonic() + seconds
+        while True:
+            reply = self._ask(RTM_GETROUTE, 0, body, absent=(errno.ENETUNREACH, errno.EHOSTUNREACH))
+            if reply is not None and len(reply) >= _ROUTE.size and _ROUTE.unpack_from(reply)[7] == _RTN_LOCAL:
+                return True
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.0005)
 
     def put_route(self, index: int, destination: str, gateway: str) -> None:
         self._ask(RTM_NEWROUTE, _CREATE | _REPLACE, _route_body(index, destination, gateway))

@@ -6,6 +6,7 @@ from functools import partial
 
 from kubefort.errors import Unavailable
 from kubefort.vipfile import VipFile
+
 from kubefort_agent.vip.arp import Announcer
 from kubefort_agent.vip.codec import pack
 from kubefort_agent.vip.netlink import Kernel, Link
@@ -49,6 +50,9 @@ class Ownership:
     def claim(self, now: float) -> None:
         """Raises Unavailable when the kernel refuses the address."""
         self._put(now)
+        for address in map(pack, self._cidrs):
+            if len(address) == 16:
+                self._kernel.wait_local(address, 0.1)
         self.held = True
         self.announce(now)
         for route in self._config.routes:

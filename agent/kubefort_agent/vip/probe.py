@@ -7,6 +7,7 @@ import time
 
 from kubefort.errors import InvalidInput, Unavailable
 from kubefort.vipfile import Speaker, VipFile, VipProbe
+
 from kubefort_agent.vip import codec
 from kubefort_agent.vip.arp import Detector
 from kubefort_agent.vip.codec import CodecError

@@ -8,9 +8,15 @@ import os
 import signal
 import socket
 import sys
+import time
 
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 _PRIORITY = 50
+
+
+def monotonic() -> float:
+    """Seconds that go on while the host is suspended, and never jump."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def log(level: int, message: str) -> None:

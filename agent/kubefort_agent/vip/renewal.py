@@ -11,6 +11,7 @@ import contextlib
 import socket
 
 from kubefort.errors import Unavailable
+
 from kubefort_agent.vip.netlink import Kernel
 from kubefort_agent.vip.realtime import schedule
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 
 import msgspec
-
 from kubefort.vipfile import VipFile, VipStatus
+
 from kubefort_agent.vip import codec
 from kubefort_agent.vip.drain import Drain
 from kubefort_agent.vip.fitness import Fitness

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-
 from kubefort.vipfile import VipReply, VipRequest
 
 _MOST_CLIENTS = 16
@@ -41,16 +40,19 @@ class StatusServer:
     def __init__(self, path: Path, handler: Handler) -> None:
         self._path, self._handler = path, handler
         self._clients: dict[int, Client] = {}
+        # Under its name only when it listens: who sees it can connect.
+        unready = path.with_name(f".{path.name}.new")
         with contextlib.suppress(FileNotFoundError):
-            path.unlink()
+            unready.unlink()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         self._listener.setblocking(False)
         previous = os.umask(0o177)
         try:
-            self._listener.bind(str(path))
+            self._listener.bind(str(unready))
         finally:
             os.umask(previous)
         self._listener.listen(8)
+        unready.rename(path)
 
     def filenos(self) -> list[int]:
         waiting = [n for n, client in self._clients.items() if not client.asked and client.connection.fileno() == n]

@@ -12,16 +12,11 @@ from kfctl.progress import Output
 @click.pass_context
 def command(context: click.Context, output: Output) -> None:
     """The hosts: role, address, how far they are, and when they were last seen."""
-    from kfctl.client import connect
+    from kfctl.client import ask_overview
     from kfctl.overviews import hosts
     from kfctl.text import echo_json
-    from kubefort.model.operation import Overview
 
-    async def ask() -> Overview:
-        async with connect(config_of(context)) as client:
-            return await client.overview()
-
-    overview = run(ask())
+    overview = run(ask_overview(config_of(context)))
     if output == "json":
         echo_json(overview.hosts)
     else:

@@ -17,13 +17,9 @@ def command() -> None:
 @click.pass_context
 def list_operations(context: click.Context, output: Output) -> None:
     """All operations, oldest first."""
-    from kfctl.client import connect
+    from kfctl.client import ask_overview
     from kfctl.text import clock, columns, duration, echo_json
-    from kubefort.model.operation import OperationState, Overview
-
-    async def ask() -> Overview:
-        async with connect(config_of(context)) as client:
-            return await client.overview()
+    from kubefort.model.operation import OperationState
 
     def row(o: OperationState) -> tuple[str, ...]:
         took = duration((o.ended or overview.time) - o.created)
@@ -31,7 +27,7 @@ def list_operations(context: click.Context, output: Output) -> None:
         note = o.error.partition("\n")[0] or (f"waiting for {waiting}" if waiting and o.status == "running" else "")
         return o.id, o.title, o.status, clock(o.created), took, note
 
-    overview = run(ask())
+    overview = run(ask_overview(config_of(context)))
     operations = sorted(overview.operations, key=lambda operation: operation.created)
     if output == "json":
         echo_json(operations)

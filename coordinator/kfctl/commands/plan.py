@@ -15,16 +15,11 @@ def command(context: click.Context, output: Output) -> None:
 
     Exit code 0: nothing; 3: something is to be changed; 1: nothing is known of some host.
     """
-    from kfctl.client import connect
+    from kfctl.client import ask_overview
     from kfctl.exits import CHANGES, FAILED
     from kfctl.text import echo_json
-    from kubefort.model.operation import Overview
 
-    async def ask() -> Overview:
-        async with connect(config_of(context)) as client:
-            return await client.overview()
-
-    overview = run(ask())
+    overview = run(ask_overview(config_of(context)))
     changes: dict[str, list[str]] = {}
     unknown: list[str] = []
     for host in overview.hosts:

@@ -13,7 +13,9 @@ LOST = "its containers, its etcd data and what pods keep on its disk are lost"
 @click.argument("host", required=False)
 @click.option("--local", is_flag=True, help="Clean this host without asking a coordinator, for one that is gone.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--force", is_flag=True, help="Also where the host does not answer, or where etcd would lose its quorum.")
+@click.option(
+    "--force", is_flag=True, help="Also where the host does not answer, or where etcd could then lose no other member."
+)
 @timeout_option("20m")
 @dry_run_option
 @output_option

@@ -12,18 +12,13 @@ from kfctl.progress import Output
 @click.pass_context
 def command(context: click.Context, output: Output) -> None:
     """The cluster, its hosts, and what is being done. Exit code 1 where something is wrong."""
-    from kfctl.client import connect
+    from kfctl.client import ask_overview
     from kfctl.exits import FAILED
     from kfctl.health import healthy
     from kfctl.overviews import page
     from kfctl.text import echo_json
-    from kubefort.model.operation import Overview
 
-    async def ask() -> Overview:
-        async with connect(config_of(context)) as client:
-            return await client.overview()
-
-    overview = run(ask())
+    overview = run(ask_overview(config_of(context)))
     if output == "json":
         echo_json({"healthy": healthy(overview), "overview": overview})
     else:

@@ -18,16 +18,11 @@ def command(context: click.Context, only_client: bool, output: Output) -> None:
 
     rows = {"kfctl": __version__}
     if not only_client:
-        from kfctl.client import connect
+        from kfctl.client import ask_overview
         from kubefort.errors import KubefortError
-        from kubefort.model.operation import Overview
-
-        async def ask() -> Overview:
-            async with connect(config_of(context)) as client:
-                return await client.overview()
 
         try:
-            overview = run(ask())
+            overview = run(ask_overview(config_of(context)))
         except KubefortError as error:
             click.echo(f"coordinator not asked: {error.message}", err=True)
         else:

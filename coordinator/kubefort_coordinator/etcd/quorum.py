@@ -49,9 +49,9 @@ def may_promote(members: Sequence[View], member_id: int) -> str:
 def may_remove(members: Sequence[View], member_id: int, forced: bool = False) -> str:
     """Why this member may not be removed; "" when it may.
 
-    Without `forced`, what remains must survive losing one more member, as far as it could before: 3 → 2 members is the
-    step that every replacement goes through and is allowed while all that remain are healthy; 2 → 1 is not. `forced`
-    (the operator named the member) only asks that what remains has a quorum at all.
+    Without `forced`, what remains must survive the loss of one more member (so neither 3 → 2 nor 2 → 1), or the one
+    that goes must be sick: without it, the rest is no worse off. `forced` (the operator said so) only asks that what
+    remains has a quorum at all.
     """
     gone = next((m for m in members if m.id == member_id), None)
     if gone is None or gone.learner:
@@ -71,11 +71,16 @@ def may_remove(members: Sequence[View], member_id: int, forced: bool = False) ->
         )
     if forced:
         return ""
-    if not gone.started or not gone.healthy:
+    if not gone.started or not gone.healthy or len(able) > quorum(len(rest)):
         return ""
-    if len(rest) < 2:
-        return f"without {_names([gone])} a single etcd member would be left, and none could be lost any more"
-    return _sick(rest)
+    return weakened(_names([gone]), len(rest), len(able))
+
+
+def weakened(name: str, members: int, healthy: int) -> str:
+    """What is said where so many members, without the one on host `name`, could lose none any more."""
+    if healthy < members:
+        return f"without {name} only {healthy} of {members} etcd members would be healthy, and none could be lost"
+    return f"without {name} etcd would have {members} member{'s' * (members > 1)}, and none could be lost any more"
 
 
 def may_stop(members: Sequence[View], member_id: int) -> str:

@@ -12,10 +12,15 @@ from kubefort.model.spec import VipKey
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.operations import Kind
 from kubefort_coordinator.phases import Phase
-from kubefort_coordinator.phases.controlplane import JoinEtcd, StartControlPlane, StartFirstControlPlane
+from kubefort_coordinator.phases.controlplane import (
+    JoinEtcd,
+    StartControlPlane,
+    StartFirstControlPlane,
+    WaitForApiServer,
+)
 from kubefort_coordinator.phases.hosts import Preflight, PrepareHosts, WaitForHosts
 from kubefort_coordinator.phases.nodes import CompleteBootstrap, RegisterNodes, StartNodes
-from kubefort_coordinator.phases.objects import ApplyAddons, ApplyObjects
+from kubefort_coordinator.phases.objects import ApplyAddons, ApplyObjects, ApplyPodNetwork
 from kubefort_coordinator.records import ClusterRecord
 from kubefort_coordinator.specs import reaches
 
@@ -47,12 +52,15 @@ def phases(arguments: BootstrapArguments, _: Coordinator) -> tuple[Phase, ...]:
     return (
         WaitForHosts(hosts=everybody),
         Preflight(hosts=everybody),
-        PrepareHosts(hosts=everybody),
+        PrepareHosts(hosts=everybody, needed=(first,)),
         StartFirstControlPlane(first),
+        *((PrepareHosts(hosts=(*others, *workers)),) if others or workers else ()),
+        *(phase for host in others for phase in (JoinEtcd(host), StartControlPlane(host))),
+        WaitForApiServer(first),
         ApplyObjects(),
         StartNodes(hosts=(first, *workers)),
         ApplyAddons(),
-        *(phase for host in others for phase in (JoinEtcd(host), StartControlPlane(host))),
+        *((ApplyPodNetwork(manifests=arguments.manifests),) if arguments.manifests else ()),
         RegisterNodes(hosts=everybody),
         *((ApplyObjects(),) if others else ()),
         CompleteBootstrap(),
@@ -68,6 +76,8 @@ def check(arguments: BootstrapArguments, coordinator: Coordinator) -> None:
     problems = [each for each in validate(arguments.cluster, entries(arguments)) if each.severity == "error"]
     if problems:
         raise InvalidInput("; ".join(map(str, problems)), "mend cluster.yaml and check it: `kfctl config validate`")
+    if len(arguments.manifests) != len(arguments.cluster.pod_network_manifests):
+        raise InvalidInput("the manifests of the pod network did not come along", "type `kfctl init` again")
     used = [each.name for each in coordinator.records.hosts() if reaches(each, "etcd")]
     if used:
         raise Refused(

@@ -22,6 +22,8 @@ from kubefort_coordinator.records import OperationRecord
 
 LOG = log.get("operations")
 
+ENDED_KEPT = 100
+
 _RESUMABLE = ("failed", "aborted", "paused")
 
 
@@ -45,15 +47,20 @@ class Runner:
 
     # What operators ask for
 
-    def begin(self, kind_name: str, arguments: Document, *, dry_run: bool = False) -> OperationState:
+    def begin(
+        self, kind_name: str, arguments: Document, *, dry_run: bool = False, anew: bool = False
+    ) -> OperationState:
         """Journal a new operation; it runs when its turn comes. With `dry_run`, nothing is changed.
 
-        Where the same one is there already and did not succeed, that one is taken up again. Raises Refused.
+        Where the same one is there already and did not succeed, that one is taken up again, or ended in favour of the
+        new one where it shall begin `anew`. Raises Refused.
         """
         kind = self._kind(kind_name)
         raw = msgspec.json.decode(encode(arguments), type=dict[str, object])
         same = next((each for each in reversed(self._records.operations()) if each.arguments == raw), None)
-        if same is not None and same.state.kind == kind_name and not dry_run:
+        if same is not None and same.state.kind == kind_name and anew:
+            self.abort(same.state.id)
+        elif same is not None and same.state.kind == kind_name and not dry_run:
             if same.state.status == "running":
                 return self.state(same.state.id)
             if same.state.status in _RESUMABLE and self._unfinished(same):
@@ -61,7 +68,7 @@ class Runner:
         kind.check(arguments, self._coordinator)
         hosts = kind.hosts(arguments)
         interrupted = self._make_way(kind_name, hosts)
-        number = len(self._records.operations()) + 1
+        number = max((_number(each.state.id) for each in self._records.operations()), default=0) + 1
         state = OperationState(
             id=f"{kind_name}-{number}",
             kind=kind_name,
@@ -80,6 +87,7 @@ class Runner:
             phases = kind.phases(arguments, self._coordinator)
             state = msgspec.structs.replace(state, phases=self._journal(phases))
             self._records.put_operation(OperationRecord(state, raw, hosts))
+            self._prune()
         return self.state(state.id)
 
     def resume(self, id: str, ignored_checks: tuple[str, ...] = ()) -> OperationState:
@@ -277,6 +285,17 @@ class Runner:
     def _journal(self, phases: tuple[Phase, ...]) -> tuple[PhaseState, ...]:
         return tuple(PhaseState(name=phase.name, title=phase.title, host=phase.host) for phase in phases)
 
+    def _prune(self) -> None:
+        """Forget what ended long ago, but not what says how the cluster and each host came to be."""
+        operations = self._records.operations()
+        ended = [each.state.id for each in operations if each.state.status != "running"]
+        origins = [each.state.id for each in operations if each.state.kind == "bootstrap"][-1:]
+        newest = [self._records.operation_of(host.name) for host in self._records.hosts()]
+        kept = {*origins, *(each.state.id for each in newest if each is not None)}
+        for id in ended[:-ENDED_KEPT]:
+            if id not in kept:
+                self._records.delete_operation(id)
+
     def _put(self, record: OperationRecord, **changes: object) -> None:
         state = msgspec.structs.replace(record.state, **changes)
         self._records.put_operation(msgspec.structs.replace(record, state=state))
@@ -318,6 +337,10 @@ class Runner:
         phases = list(state.phases)
         phases[index] = msgspec.structs.replace(phases[index], waiting_for=waiting)
         return msgspec.structs.replace(state, phases=tuple(phases))
+
+
+def _number(id: str) -> int:
+    return int(id.rpartition("-")[2])
 
 
 def _resume_hint(id: str) -> str:

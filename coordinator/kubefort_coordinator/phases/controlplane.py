@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import msgspec
-from kubefort.errors import KubefortError
+from kubefort.errors import KubefortError, Refused, Unavailable
 from kubefort.kubeadm.addresses import host_port
 from kubefort.model.spec import EtcdMembership
 
 from kubefort_coordinator.coordinator import Coordinator
-from kubefort_coordinator.etcd.client import NotInSync
-from kubefort_coordinator.etcd.quorum import may_add
+from kubefort_coordinator.etcd.client import EtcdClient, Member, NotInSync
+from kubefort_coordinator.etcd.quorum import may_add, may_remove
 from kubefort_coordinator.membership import views
 from kubefort_coordinator.phases import DONE, Outcome, Phase, Wait
 from kubefort_coordinator.records import HostRecord
@@ -27,7 +28,10 @@ def peer_url(host: HostRecord) -> str:
 
 @dataclass(frozen=True)
 class StartFirstControlPlane(Phase):
-    """etcd's first member, and the first API server: they find each other, so they start together."""
+    """etcd's first member, and the first API server: they find each other, so they start together.
+
+    Done when etcd answers: other members can be added while the API server starts.
+    """
 
     name: ClassVar[str] = "start-first-control-plane"
 
@@ -48,7 +52,12 @@ class StartFirstControlPlane(Phase):
                 membership = EtcdMembership(((host.name, peer_url(host)),), "new")
                 coordinator.update_host(host.name, etcd=membership)
             coordinator.raise_stage(host.name, "control-plane")
-        return await api_ready(coordinator, self.host)
+        async with coordinator.etcd(host) as etcd:
+            try:
+                await etcd.members()
+            except Unavailable as error:
+                return Wait(f"etcd of {host.name} ({error.message})", POLL_S)
+        return DONE
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,10 @@ class JoinEtcd(Phase):
         async with coordinator.etcd(*others) as etcd:
             members = await etcd.members()
             own = next((member for member in members if peer_url(host) in member.peer_urls), None)
+            if own is not None and host.etcd is None and await _is_stale(etcd, members, own):
+                await etcd.remove(own.id)
+                coordinator.event(host.name, "EtcdMemberRemoved", f"the member that {host.name} had before is removed")
+                members, own = await etcd.members(), None
             if own is None:
                 obstacle = may_add(await views(etcd, members))
                 if obstacle:
@@ -92,6 +105,24 @@ class JoinEtcd(Phase):
         return DONE
 
 
+async def _is_stale(etcd: EtcdClient, members: Sequence[Member], own: Member) -> bool:
+    """Whether a member is of a host's earlier life: its data are lost, so it neither answers nor may start again.
+
+    Raises Refused where it may not be removed.
+    """
+    seen = await views(etcd, members)
+    view = next(each for each in seen if each.id == own.id)
+    if view.healthy or not view.started:
+        return False
+    obstacle = may_remove(seen, own.id)
+    if obstacle:
+        raise Refused(
+            f"etcd still has the member that {view.name} had before, and it may not be removed now: {obstacle}",
+            "mend the other members first: `kfctl doctor`",
+        )
+    return True
+
+
 @dataclass(frozen=True)
 class StartControlPlane(Phase):
     """The API server, controller manager and scheduler of a further control plane; others may go on meanwhile."""
@@ -107,9 +138,18 @@ class StartControlPlane(Phase):
         return DONE
 
 
-async def api_ready(coordinator: Coordinator, host: str) -> Outcome:
-    """Done when the API server of a host says it is ready."""
-    ready, why = await coordinator.kubernetes(host).ready()
-    if ready:
-        return DONE
-    return Wait(f"the API server of {host} to be ready ({why or coordinator.unsettled(host)})", POLL_S)
+@dataclass(frozen=True)
+class WaitForApiServer(Phase):
+    """Until the API server of a host says it is ready."""
+
+    name: ClassVar[str] = "wait-for-api-server"
+
+    @property
+    def title(self) -> str:
+        return f"Wait for the API server of {self.host}"
+
+    async def run(self, coordinator: Coordinator) -> Outcome:
+        ready, why = await coordinator.kubernetes(self.host).ready()
+        if ready:
+            return DONE
+        return Wait(f"the API server of {self.host} to be ready ({why or coordinator.unsettled(self.host)})", POLL_S)

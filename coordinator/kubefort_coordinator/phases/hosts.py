@@ -78,15 +78,16 @@ def _sentence(check: Check) -> str:
 
 @dataclass(frozen=True)
 class PrepareHosts(Phase):
-    """Swap, modules, sysctls, runtime, binaries and images on all hosts at once."""
+    """Swap, modules, sysctls, runtime, binaries and images on all hosts at once; done when `needed` (all) are."""
 
     hosts: tuple[str, ...] = ()
+    needed: tuple[str, ...] = ()
     name: ClassVar[str] = "prepare-hosts"
     deadline: ClassVar[float] = 1800.0
 
     @property
     def title(self) -> str:
-        return f"Prepare {_names(self.hosts)}"
+        return f"Prepare {_names(self.hosts)}" + (f", first {_names(self.needed)}" if self.needed else "")
 
     async def run(self, coordinator: Coordinator) -> Outcome:
         version = coordinator.records.need_cluster().cluster.kubernetes_version
@@ -94,7 +95,7 @@ class PrepareHosts(Phase):
         with coordinator.records.transaction():
             for name in self.hosts:
                 coordinator.raise_stage(name, "prepared")
-        return wait_for_all([coordinator.unsettled(name) for name in self.hosts])
+        return wait_for_all([coordinator.unsettled(name) for name in self.needed or self.hosts])
 
 
 def _names(hosts: tuple[str, ...]) -> str:

@@ -14,6 +14,12 @@ from kubefort_coordinator.phases import DONE, Outcome, Phase, Wait
 from kubefort_coordinator.phases.controlplane import peer_url
 from kubefort_coordinator.specs import reaches
 
+FORCE = "let another control plane join first, or accept that: `kfctl reset {} --force`"
+
+
+GONE_S = 15.0
+"""A host of which nothing was heard for so long is not waited for; an agent dials again within 10 seconds."""
+
 
 @dataclass(frozen=True)
 class LeaveEtcd(Phase):
@@ -45,9 +51,11 @@ class LeaveEtcd(Phase):
             own = next((member for member in members if peer_url(host) in member.peer_urls), None)
             if own is None:
                 return DONE
-            obstacle = may_remove(await views(etcd, members), own.id, self.force)
+            seen = await views(etcd, members)
+            obstacle = may_remove(seen, own.id, self.force)
             if obstacle:
-                raise Refused(obstacle, "mend the sick members or add another one first, or use --force")
+                hopeless = may_remove(seen, own.id, forced=True)
+                raise Refused(obstacle, "mend the others: `kfctl doctor`" if hopeless else FORCE.format(self.host))
             await etcd.remove(own.id)
         return DONE
 
@@ -70,7 +78,7 @@ class ClearHost(Phase):
         coordinator.update_host(self.host, stage="absent")
         wait = coordinator.unsettled(self.host)
         sight = coordinator.observer.sight(self.host)
-        if wait and self.force and not sight.connections:
+        if wait and self.force and coordinator.observer.silence(self.host) > GONE_S:
             return DONE
         if wait and not sight.connections:
             wait += "; where it is gone for good: `kfctl reset --force`"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from kubefort.manifests import objects
+
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.kubernetes.install import install
 from kubefort_coordinator.kubernetes.objects import addon_objects, cluster_objects
@@ -35,6 +37,23 @@ class ApplyObjects(Phase):
             version,
         )
         await install(coordinator.kubernetes(), wanted)
+        return DONE
+
+
+@dataclass(frozen=True)
+class ApplyPodNetwork(Phase):
+    """A pod network that others made, applied in the order of its files."""
+
+    manifests: tuple[str, ...] = ()
+    name: ClassVar[str] = "apply-pod-network"
+
+    @property
+    def title(self) -> str:
+        return "Install the pod network of podNetworkManifests"
+
+    async def run(self, coordinator: Coordinator) -> Outcome:
+        for number, content in enumerate(self.manifests):
+            await install(coordinator.kubernetes(), objects(content, f"podNetworkManifests[{number}]"))
         return DONE
 
 

@@ -35,6 +35,8 @@ ACCESS: dict[str, tuple[str, ...]] = {
     "/kubefort.v1.ControlService/CreateToken": (identity.OPERATORS,),
     "/kubefort.v1.ControlService/ListTokens": (identity.OPERATORS,),
     "/kubefort.v1.ControlService/DeleteToken": (identity.OPERATORS,),
+    "/kubefort.v1.ControlService/ListOperators": (identity.OPERATORS,),
+    "/kubefort.v1.ControlService/RevokeOperator": (identity.OPERATORS,),
     "/kubefort.v1.ControlService/IssueKubeconfig": (identity.OPERATORS,),
     "/kubefort.v1.ControlService/AddBundle": (identity.OPERATORS,),
     "/kubefort.v1.ControlService/ListBundles": (identity.OPERATORS,),
@@ -66,10 +68,13 @@ def authorise(method: str, certificate: str, address: str, records: Records) -> 
     if organization not in allowed:
         raise Refused(f"{name} ({organization}) may not call {method.rpartition('/')[2]}")
     record = records.host(name) if organization == identity.AGENTS else records.operator(name)
+    again = "let it join again with a new token"
+    if organization == identity.OPERATORS:
+        again = "on the coordinator's host, `kfctl init` admits an operator again"
     if record is None:
-        raise Refused(f"{name} is not known (any more)", "let it join again with a new token")
+        raise Refused(f"{name} is not known (any more)", again)
     if identity.pin(certificate) not in record.identities:
-        raise Refused(f"the identity of {name} was replaced or revoked", "let it join again with a new token")
+        raise Refused(f"the identity of {name} was replaced or revoked", again)
     return Caller(organization, name, address)
 
 
@@ -92,6 +97,8 @@ def status_of(error: KubefortError) -> tuple[grpc.StatusCode, str]:
     return code, "\n".join(filter(None, (error.message.replace("\n", "; "), hint)))
 
 
+_OPERATORS_ONLY = "/kubefort.v1.ControlService/"
+
 Handler = Callable[[Any, Any], Any]
 
 
@@ -101,10 +108,13 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
     def __init__(self, records: Records) -> None:
         self._records = records
 
+    def _admit(self, method: str, context: Any) -> Caller:
+        pems = context.auth_context().get("x509_pem_cert") or [b""]
+        return authorise(method, pems[0].decode(), address_of(context.peer()), self._records)
+
     async def _enter(self, method: str, context: Any) -> None:
         try:
-            pems = context.auth_context().get("x509_pem_cert") or [b""]
-            CALLER.set(authorise(method, pems[0].decode(), address_of(context.peer()), self._records))
+            CALLER.set(self._admit(method, context))
         except KubefortError as error:
             LOG.warning("call refused", method=method, peer=context.peer(), why=error.message)
             await _abort(context, error)
@@ -124,6 +134,8 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
             await self._enter(method, context)
             try:
                 async for answer in inner(request, context):
+                    if method.startswith(_OPERATORS_ONLY):
+                        self._admit(method, context)  # an operator may have been revoked since
                     yield answer
             except KubefortError as error:
                 await _abort(context, error)

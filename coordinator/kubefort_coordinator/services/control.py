@@ -20,6 +20,7 @@ from kubefort_coordinator import memory
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.operations import Kind
 from kubefort_coordinator.operations.runner import Runner
+from kubefort_coordinator.services.access import CALLER
 from kubefort_coordinator.specs import node_of, version_of
 
 
@@ -109,10 +110,12 @@ class Control(ControlServiceServicer):
         return wire.CreateTokenResponse(token=token, join_command=command)
 
     async def ListTokens(self, request: wire.ListTokensRequest, context: Any) -> wire.ListTokensResponse:
+        now = self._coordinator.clock()
         return wire.ListTokensResponse(
             tokens=[
                 wire.Token(id=each.id, role=each.role, uses_left=each.uses_left, expires=each.expires)
                 for each in self._coordinator.records.tokens()
+                if each.uses_left > 0 and each.expires > now
             ]
         )
 
@@ -120,6 +123,21 @@ class Control(ControlServiceServicer):
         if not self._coordinator.records.delete_token(request.id.partition(".")[0]):
             raise Refused(f"there is no token {request.id}", "see `kfctl token list`")
         return wire.DeleteTokenResponse()
+
+    async def ListOperators(self, request: wire.ListOperatorsRequest, context: Any) -> wire.ListOperatorsResponse:
+        own = CALLER.get().name
+        return wire.ListOperatorsResponse(
+            operators=[
+                wire.Operator(name=each.name, keys=len(each.identities), caller=each.name == own)
+                for each in self._coordinator.records.operators()
+            ]
+        )
+
+    async def RevokeOperator(self, request: wire.RevokeOperatorRequest, context: Any) -> wire.RevokeOperatorResponse:
+        if not self._coordinator.records.delete_operator(request.name):
+            raise Refused(f"there is no operator {request.name}", "see `kfctl operator list`")
+        self._coordinator.event("", "OperatorRevoked", f"{CALLER.get().name} revoked {request.name}", warning=True)
+        return wire.RevokeOperatorResponse()
 
     async def IssueKubeconfig(self, request: wire.IssueKubeconfigRequest, context: Any) -> wire.IssueKubeconfigResponse:
         coordinator = self._coordinator

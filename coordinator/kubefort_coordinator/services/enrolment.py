@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from kubefort import document, identity
+from kubefort.clusterrules import is_name
 from kubefort.errors import InvalidInput, Refused
 from kubefort.model.operation import JoinArguments
 from kubefort.model.status import Facts
@@ -18,10 +19,9 @@ from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.operations.runner import Runner
 from kubefort_coordinator.records import ClusterRecord, HostRecord, TokenRecord
 from kubefort_coordinator.services.access import CALLER
-from kubefort_coordinator.specs import free_pod_index, pod_cidrs
+from kubefort_coordinator.specs import free_pod_index, pod_cidrs, reaches
 
 MAX_SKEW_S = 30.0
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 
 
 def check_clock(host: str, theirs: float, ours: float) -> None:
@@ -36,7 +36,7 @@ def check_clock(host: str, theirs: float, ours: float) -> None:
 
 def check_name(name: str) -> None:
     """Raises InvalidInput where a host name cannot be a node's name."""
-    if len(name) > 253 or not _NAME.fullmatch(name):
+    if not is_name(name):
         raise InvalidInput(
             f"host name {name!r} cannot be a node's name: lower-case letters, digits, - and . only",
             f"set another one, for instance `hostnamectl set-hostname {_suggestion(name)}`",
@@ -92,9 +92,12 @@ class Enrolment(EnrolmentServiceServicer):
             if not again:
                 coordinator.tokens.spend(token)
             host = self._record(facts, token, cluster, known, pin, tuple(request.ignored_checks))
+            anew = request.bare and not again and self._lost(cluster, host)
+            if anew:
+                host = msgspec.structs.replace(host, stage="enrolled", joined=False, etcd=None)
             coordinator.records.put_host(host)
             coordinator.publish()
-            operation = self._operation(cluster, host)
+            operation = self._operation(cluster, host, anew=anew)
         uuid = facts.product_uuid.lower()
         twins = [each.name for each in coordinator.records.hosts() if each.facts.product_uuid.lower() == uuid]
         if uuid and len(twins) > 1:
@@ -107,6 +110,20 @@ class Enrolment(EnrolmentServiceServicer):
             fleet_address=coordinator.fleet_address,
             operation_id=operation,
         )
+
+    def _lost(self, cluster: ClusterRecord, host: HostRecord) -> bool:
+        """Whether a host that has nothing of the cluster any more had something; raises Refused where that was all."""
+        if not reaches(host, "prepared") or (not cluster.bootstrapped and cluster.entry(host.name) is not None):
+            return False
+        others = [each for each in self._coordinator.control_planes("etcd") if each.name != host.name]
+        if host.etcd is not None and not others:
+            raise Refused(
+                f"{host.name} had the only etcd member, and its data are gone: so is the cluster",
+                f"forget it with `kfctl reset {host.name} --force`, then make another one with `kfctl init`",
+            )
+        message = f"{host.name} was a member and has nothing of the cluster any more: it joins anew"
+        self._coordinator.event(host.name, "HostLost", message, warning=True)
+        return True
 
     def _record(
         self,
@@ -147,8 +164,10 @@ class Enrolment(EnrolmentServiceServicer):
             enrolled=self._coordinator.clock(),
         )
 
-    def _operation(self, cluster: ClusterRecord, host: HostRecord) -> str:
-        """The id of the operation that makes the host a member, begun where there is none yet."""
+    def _operation(self, cluster: ClusterRecord, host: HostRecord, *, anew: bool) -> str:
+        """The id of the operation that makes the host a member, begun where there is none yet, or `anew`."""
+        if anew:
+            return self._runner.begin("join", JoinArguments(host.name), anew=True).id
         if host.joined or (not cluster.bootstrapped and cluster.entry(host.name) is not None):
             return ""
         latest = self._coordinator.records.operation_of(host.name)

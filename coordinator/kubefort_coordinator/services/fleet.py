@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import kubefort
 import msgspec
 from kubefort import document, identity, log
 from kubefort.errors import InvalidInput, Refused
@@ -24,7 +25,9 @@ from kubefort_coordinator.records import OperatorRecord
 from kubefort_coordinator.services.access import CALLER
 from kubefort_coordinator.services.enrolment import check_clock
 
-PROTOCOL = 1
+PROTOCOL, OLDEST = 1, 1
+"""What this coordinator speaks, and the oldest protocol of agents that it still understands."""
+
 LOG = log.get("fleet")
 
 
@@ -34,6 +37,7 @@ class Fleet(FleetServiceServicer):
     def __init__(self, coordinator: Coordinator, runner: Runner) -> None:
         self._coordinator = coordinator
         self._runner = runner
+        self._strangers: set[str] = set()
 
     async def Connect(
         self, request_iterator: AsyncIterator[wire.ConnectRequest], context: Any
@@ -42,11 +46,7 @@ class Fleet(FleetServiceServicer):
         hello = await anext(request_iterator, None)
         if hello is None or hello.WhichOneof("message") != "hello":
             raise InvalidInput("the first message of a connection is a hello")
-        if hello.hello.protocol > PROTOCOL:
-            raise Refused(
-                f"the agent of {host} speaks protocol {hello.hello.protocol}, this coordinator only {PROTOCOL}",
-                "upgrade the coordinator first",
-            )
+        self._protocol(host, hello.hello)
         self._clock(host, hello.hello.time)
         self._coordinator.observer.connected(host)
         reader = asyncio.create_task(self._read(host, request_iterator))
@@ -57,6 +57,20 @@ class Fleet(FleetServiceServicer):
             reader.cancel()
             await asyncio.wait({reader})
             self._coordinator.observer.disconnected(host)
+
+    def _protocol(self, host: str, hello: wire.Hello) -> None:
+        """Raises Refused where agent and coordinator do not understand each other; operators are told once."""
+        if OLDEST <= hello.protocol <= PROTOCOL:
+            self._strangers.discard(host)
+            return
+        theirs = f"kubefort-agent {hello.version} of {host} speaks protocol {hello.protocol}"
+        ours = f"this coordinator, {kubefort.__version__}, {OLDEST} to {PROTOCOL}"
+        newer = hello.protocol > PROTOCOL
+        error = Refused(f"{theirs}, {ours}", f"upgrade {'the coordinator' if newer else f'the agent of {host}'}")
+        if host not in self._strangers:
+            self._strangers.add(host)
+            self._coordinator.event(host, "ProtocolMismatch", f"{error.message}: {error.hint}", warning=True)
+        raise error
 
     def _clock(self, host: str, time: float) -> None:
         try:

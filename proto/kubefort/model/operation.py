@@ -14,12 +14,14 @@ OperationStatus = Literal["running", "succeeded", "failed", "aborted", "paused"]
 
 
 class BootstrapArguments(Document, frozen=True):
-    """`kfctl init`: `hosts` are all that cluster.yaml names, each is waited for; `first` is the first one's name."""
+    """`kfctl init`: `hosts` are all that cluster.yaml names, each is waited for; `first` is the first one's name;
+    `manifests` are the contents (YAML) of podNetworkManifests, in order."""
 
     cluster: Cluster
     first: str
     hosts: tuple[HostEntry, ...] = ()
     ignored_checks: tuple[str, ...] = ()
+    manifests: tuple[str, ...] = ()
 
 
 class JoinArguments(Document, frozen=True):

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19kubefort/v1/control.proto\x12\x0bkubefort.v1\"I\n\x15StartOperationRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x11\n\targuments\x18\x02 \x01(\x0c\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"+\n\x16StartOperationResponse\x12\x11\n\toperation\x18\x01 \x01(\x0c\"#\n\x15WatchOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\"+\n\x16WatchOperationResponse\x12\x11\n\toperation\x18\x01 \x01(\x0c\"2\n\x15\x41\x62ortOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05pause\x18\x02 \x01(\x08\"+\n\x16\x41\x62ortOperationResponse\x12\x11\n\toperation\x18\x01 \x01(\x0c\"<\n\x16ResumeOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0eignored_checks\x18\x02 \x03(\t\",\n\x17ResumeOperationResponse\x12\x11\n\toperation\x18\x01 \x01(\x0c\"\x14\n\x12GetOverviewRequest\"\'\n\x13GetOverviewResponse\x12\x10\n\x08overview\x18\x01 \x01(\x0c\"2\n\x12WatchEventsRequest\x12\x0e\n\x06\x66ollow\x18\x01 \x01(\x08\x12\x0c\n\x04host\x18\x02 \x01(\t\"$\n\x13WatchEventsResponse\x12\r\n\x05\x65vent\x18\x01 \x01(\x0c\"D\n\x12\x43reateTokenRequest\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x12\n\nlifetime_s\x18\x02 \x01(\x01\x12\x0c\n\x04uses\x18\x03 \x01(\x05\":\n\x13\x43reateTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\x14\n\x0cjoin_command\x18\x02 \x01(\t\"\x13\n\x11ListTokensRequest\"8\n\x12ListTokensResponse\x12\"\n\x06tokens\x18\x01 \x03(\x0b\x32\x12.kubefort.v1.Token\"E\n\x05Token\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x11\n\tuses_left\x18\x03 \x01(\x05\x12\x0f\n\x07\x65xpires\x18\x04 \x01(\x01\" \n\x12\x44\x65leteTokenRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x15\n\x13\x44\x65leteTokenResponse\"5\n\x16IssueKubeconfigRequest\x12\x1b\n\x13\x63\x65rtificate_request\x18\x01 \x01(\t\"g\n\x17IssueKubeconfigResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\t\x12\x11\n\tauthority\x18\x02 \x01(\t\x12\x0e\n\x06server\x18\x03 \x01(\t\x12\x14\n\x0c\x63luster_name\x18\x04 \x01(\t\"\"\n\x10\x41\x64\x64\x42undleRequest\x12\x0e\n\x06\x66older\x18\x01 \x01(\t\"/\n\x11\x41\x64\x64\x42undleResponse\x12\x1a\n\x12kubernetes_version\x18\x01 \x01(\t\"\x14\n\x12ListBundlesRequest\";\n\x13ListBundlesResponse\x12$\n\x07\x62undles\x18\x01 \x03(\x0b\x32\x13.kubefort.v1.Bundle\"[\n\x06\x42undle\x12\x1a\n\x12kubernetes_version\x18\x01 \x01(\t\x12\x14\n\x0c\x65tcd_version\x18\x02 \x01(\t\x12\x11\n\tartifacts\x18\x03 \x01(\x05\x12\x0c\n\x04size\x18\x04 \x01(\x03\x32\x96\x08\n\x0e\x43ontrolService\x12Y\n\x0eStartOperation\x12\".kubefort.v1.StartOperationRequest\x1a#.kubefort.v1.StartOperationResponse\x12[\n\x0eWatchOperation\x12\".kubefort.v1.WatchOperationRequest\x1a#.kubefort.v1.WatchOperationResponse0\x01\x12Y\n\x0e\x41\x62ortOperation\x12\".kubefort.v1.AbortOperationRequest\x1a#.kubefort.v1.AbortOperationResponse\x12\\\n\x0fResumeOperation\x12#.kubefort.v1.ResumeOperationRequest\x1a$.kubefort.v1.ResumeOperationResponse\x12P\n\x0bGetOverview\x12\x1f.kubefort.v1.GetOverviewRequest\x1a .kubefort.v1.GetOverviewResponse\x12R\n\x0bWatchEvents\x12\x1f.kubefort.v1.WatchEventsRequest\x1a .kubefort.v1.WatchEventsResponse0\x01\x12P\n\x0b\x43reateToken\x12\x1f.kubefort.v1.CreateTokenRequest\x1a .kubefort.v1.CreateTokenResponse\x12M\n\nListTokens\x12\x1e.kubefort.v1.ListTokensRequest\x1a\x1f.kubefort.v1.ListTokensResponse\x12P\n\x0b\x44\x65leteToken\x12\x1f.kubefort.v1.DeleteTokenRequest\x1a .kubefort.v1.DeleteTokenResponse\x12\\\n\x0fIssueKubeconfig\x12#.kubefort.v1.IssueKubeconfigRequest\x1a$.kubefort.v1.IssueKubeconfigResponse\x12J\n\tAddBundle\x12\x1d.kubefort.v1.AddBundleRequest\x1a\x1e.kubefort.v1.AddBundleResponse\x12P\n\x0bListBundles\x12\x1f.kubefort.v1.ListBundlesRequest\x1a .kubefort.v1.ListBundlesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19kubefort/v1/control.proto\x12\x0bkubefort.v1\"I\n\x15StartOperationRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x11\n\targuments\x18\x02 \x01(\x0c\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"+\n\x16StartOperationResponse\x12\x11\n\toperation\x18\x01 \x01(\x0c\"#\n\x15WatchOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\"+\n\x16WatchOperationResponse\x12\x11\n\toperation\x18\x01 \x01(\x0c\"2\n\x15\x41\x62ortOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05pause\x18\x02 \x01(\x08\"+\n\x16\x41\x62ortOperationResponse\x12\x11\n\toperation\x18\x01 \x01(\x0c\"<\n\x16ResumeOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0eignored_checks\x18\x02 \x03(\t\",\n\x17ResumeOperationResponse\x12\x11\n\toperation\x18\x01 \x01(\x0c\"\x14\n\x12GetOverviewRequest\"\'\n\x13GetOverviewResponse\x12\x10\n\x08overview\x18\x01 \x01(\x0c\"2\n\x12WatchEventsRequest\x12\x0e\n\x06\x66ollow\x18\x01 \x01(\x08\x12\x0c\n\x04host\x18\x02 \x01(\t\"$\n\x13WatchEventsResponse\x12\r\n\x05\x65vent\x18\x01 \x01(\x0c\"D\n\x12\x43reateTokenRequest\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x12\n\nlifetime_s\x18\x02 \x01(\x01\x12\x0c\n\x04uses\x18\x03 \x01(\x05\":\n\x13\x43reateTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\x14\n\x0cjoin_command\x18\x02 \x01(\t\"\x13\n\x11ListTokensRequest\"8\n\x12ListTokensResponse\x12\"\n\x06tokens\x18\x01 \x03(\x0b\x32\x12.kubefort.v1.Token\"E\n\x05Token\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x11\n\tuses_left\x18\x03 \x01(\x05\x12\x0f\n\x07\x65xpires\x18\x04 \x01(\x01\" \n\x12\x44\x65leteTokenRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x15\n\x13\x44\x65leteTokenResponse\"\x16\n\x14ListOperatorsRequest\"A\n\x15ListOperatorsResponse\x12(\n\toperators\x18\x01 \x03(\x0b\x32\x15.kubefort.v1.Operator\"6\n\x08Operator\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x01(\x05\x12\x0e\n\x06\x63\x61ller\x18\x03 \x01(\x08\"%\n\x15RevokeOperatorRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x18\n\x16RevokeOperatorResponse\"5\n\x16IssueKubeconfigRequest\x12\x1b\n\x13\x63\x65rtificate_request\x18\x01 \x01(\t\"g\n\x17IssueKubeconfigResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\t\x12\x11\n\tauthority\x18\x02 \x01(\t\x12\x0e\n\x06server\x18\x03 \x01(\t\x12\x14\n\x0c\x63luster_name\x18\x04 \x01(\t\"\"\n\x10\x41\x64\x64\x42undleRequest\x12\x0e\n\x06\x66older\x18\x01 \x01(\t\"/\n\x11\x41\x64\x64\x42undleResponse\x12\x1a\n\x12kubernetes_version\x18\x01 \x01(\t\"\x14\n\x12ListBundlesRequest\";\n\x13ListBundlesResponse\x12$\n\x07\x62undles\x18\x01 \x03(\x0b\x32\x13.kubefort.v1.Bundle\"[\n\x06\x42undle\x12\x1a\n\x12kubernetes_version\x18\x01 \x01(\t\x12\x14\n\x0c\x65tcd_version\x18\x02 \x01(\t\x12\x11\n\tartifacts\x18\x03 \x01(\x05\x12\x0c\n\x04size\x18\x04 \x01(\x03\x32\xc9\t\n\x0e\x43ontrolService\x12Y\n\x0eStartOperation\x12\".kubefort.v1.StartOperationRequest\x1a#.kubefort.v1.StartOperationResponse\x12[\n\x0eWatchOperation\x12\".kubefort.v1.WatchOperationRequest\x1a#.kubefort.v1.WatchOperationResponse0\x01\x12Y\n\x0e\x41\x62ortOperation\x12\".kubefort.v1.AbortOperationRequest\x1a#.kubefort.v1.AbortOperationResponse\x12\\\n\x0fResumeOperation\x12#.kubefort.v1.ResumeOperationRequest\x1a$.kubefort.v1.ResumeOperationResponse\x12P\n\x0bGetOverview\x12\x1f.kubefort.v1.GetOverviewRequest\x1a .kubefort.v1.GetOverviewResponse\x12R\n\x0bWatchEvents\x12\x1f.kubefort.v1.WatchEventsRequest\x1a .kubefort.v1.WatchEventsResponse0\x01\x12P\n\x0b\x43reateToken\x12\x1f.kubefort.v1.CreateTokenRequest\x1a .kubefort.v1.CreateTokenResponse\x12M\n\nListTokens\x12\x1e.kubefort.v1.ListTokensRequest\x1a\x1f.kubefort.v1.ListTokensResponse\x12P\n\x0b\x44\x65leteToken\x12\x1f.kubefort.v1.DeleteTokenRequest\x1a .kubefort.v1.DeleteTokenResponse\x12V\n\rListOperators\x12!.kubefort.v1.ListOperatorsRequest\x1a\".kubefort.v1.ListOperatorsResponse\x12Y\n\x0eRevokeOperator\x12\".kubefort.v1.RevokeOperatorRequest\x1a#.kubefort.v1.RevokeOperatorResponse\x12\\\n\x0fIssueKubeconfig\x12#.kubefort.v1.IssueKubeconfigRequest\x1a$.kubefort.v1.IssueKubeconfigResponse\x12J\n\tAddBundle\x12\x1d.kubefort.v1.AddBundleRequest\x1a\x1e.kubefort.v1.AddBundleResponse\x12P\n\x0bListBundles\x12\x1f.kubefort.v1.ListBundlesRequest\x1a .kubefort.v1.ListBundlesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -69,20 +69,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETETOKENREQUEST']._serialized_end=914
   _globals['_DELETETOKENRESPONSE']._serialized_start=916
   _globals['_DELETETOKENRESPONSE']._serialized_end=937
-  _globals['_ISSUEKUBECONFIGREQUEST']._serialized_start=939
-  _globals['_ISSUEKUBECONFIGREQUEST']._serialized_end=992
-  _globals['_ISSUEKUBECONFIGRESPONSE']._serialized_start=994
-  _globals['_ISSUEKUBECONFIGRESPONSE']._serialized_end=1097
-  _globals['_ADDBUNDLEREQUEST']._serialized_start=1099
-  _globals['_ADDBUNDLEREQUEST']._serialized_end=1133
-  _globals['_ADDBUNDLERESPONSE']._serialized_start=1135
-  _globals['_ADDBUNDLERESPONSE']._serialized_end=1182
-  _globals['_LISTBUNDLESREQUEST']._serialized_start=1184
-  _globals['_LISTBUNDLESREQUEST']._serialized_end=1204
-  _globals['_LISTBUNDLESRESPONSE']._serialized_start=1206
-  _globals['_LISTBUNDLESRESPONSE']._serialized_end=1265
-  _globals['_BUNDLE']._serialized_start=1267
-  _globals['_BUNDLE']._serialized_end=1358
-  _globals['_CONTROLSERVICE']._serialized_start=1361
-  _globals['_CONTROLSERVICE']._serialized_end=2407
+  _globals['_LISTOPERATORSREQUEST']._serialized_start=939
+  _globals['_LISTOPERATORSREQUEST']._serialized_end=961
+  _globals['_LISTOPERATORSRESPONSE']._serialized_start=963
+  _globals['_LISTOPERATORSRESPONSE']._serialized_end=1028
+  _globals['_OPERATOR']._serialized_start=1030
+  _globals['_OPERATOR']._serialized_end=1084
+  _globals['_REVOKEOPERATORREQUEST']._serialized_start=1086
+  _globals['_REVOKEOPERATORREQUEST']._serialized_end=1123
+  _globals['_REVOKEOPERATORRESPONSE']._serialized_start=1125
+  _globals['_REVOKEOPERATORRESPONSE']._serialized_end=1149
+  _globals['_ISSUEKUBECONFIGREQUEST']._serialized_start=1151
+  _globals['_ISSUEKUBECONFIGREQUEST']._serialized_end=1204
+  _globals['_ISSUEKUBECONFIGRESPONSE']._serialized_start=1206
+  _globals['_ISSUEKUBECONFIGRESPONSE']._serialized_end=1309
+  _globals['_ADDBUNDLEREQUEST']._serialized_start=1311
+  _globals['_ADDBUNDLEREQUEST']._serialized_end=1345
+  _globals['_ADDBUNDLERESPONSE']._serialized_start=1347
+  _globals['_ADDBUNDLERESPONSE']._serialized_end=1394
+  _globals['_LISTBUNDLESREQUEST']._serialized_start=1396
+  _globals['_LISTBUNDLESREQUEST']._serialized_end=1416
+  _globals['_LISTBUNDLESRESPONSE']._serialized_start=1418
+  _globals['_LISTBUNDLESRESPONSE']._serialized_end=1477
+  _globals['_BUNDLE']._serialized_start=1479
+  _globals['_BUNDLE']._serialized_end=1570
+  _globals['_CONTROLSERVICE']._serialized_start=1573
+  _globals['_CONTROLSERVICE']._serialized_end=2798
 # @@protoc_insertion_point(module_scope)

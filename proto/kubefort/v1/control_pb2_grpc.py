@@ -80,6 +80,16 @@ class ControlServiceStub:
                 request_serializer=kubefort_dot_v1_dot_control__pb2.DeleteTokenRequest.SerializeToString,
                 response_deserializer=kubefort_dot_v1_dot_control__pb2.DeleteTokenResponse.FromString,
                 _registered_method=True)
+        self.ListOperators = channel.unary_unary(
+                '/kubefort.v1.ControlService/ListOperators',
+                request_serializer=kubefort_dot_v1_dot_control__pb2.ListOperatorsRequest.SerializeToString,
+                response_deserializer=kubefort_dot_v1_dot_control__pb2.ListOperatorsResponse.FromString,
+                _registered_method=True)
+        self.RevokeOperator = channel.unary_unary(
+                '/kubefort.v1.ControlService/RevokeOperator',
+                request_serializer=kubefort_dot_v1_dot_control__pb2.RevokeOperatorRequest.SerializeToString,
+                response_deserializer=kubefort_dot_v1_dot_control__pb2.RevokeOperatorResponse.FromString,
+                _registered_method=True)
         self.IssueKubeconfig = channel.unary_unary(
                 '/kubefort.v1.ControlService/IssueKubeconfig',
                 request_serializer=kubefort_dot_v1_dot_control__pb2.IssueKubeconfigRequest.SerializeToString,
@@ -161,6 +171,19 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListOperators(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeOperator(self, request, context):
+        """From now on, none of an operator's keys is good for anything.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def IssueKubeconfig(self, request, context):
         """The administrator's kubeconfig with a certificate for the caller's key.
         """
@@ -228,6 +251,16 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.DeleteToken,
                     request_deserializer=kubefort_dot_v1_dot_control__pb2.DeleteTokenRequest.FromString,
                     response_serializer=kubefort_dot_v1_dot_control__pb2.DeleteTokenResponse.SerializeToString,
+            ),
+            'ListOperators': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOperators,
+                    request_deserializer=kubefort_dot_v1_dot_control__pb2.ListOperatorsRequest.FromString,
+                    response_serializer=kubefort_dot_v1_dot_control__pb2.ListOperatorsResponse.SerializeToString,
+            ),
+            'RevokeOperator': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeOperator,
+                    request_deserializer=kubefort_dot_v1_dot_control__pb2.RevokeOperatorRequest.FromString,
+                    response_serializer=kubefort_dot_v1_dot_control__pb2.RevokeOperatorResponse.SerializeToString,
             ),
             'IssueKubeconfig': grpc.unary_unary_rpc_method_handler(
                     servicer.IssueKubeconfig,
@@ -489,6 +522,60 @@ class ControlService:
             '/kubefort.v1.ControlService/DeleteToken',
             kubefort_dot_v1_dot_control__pb2.DeleteTokenRequest.SerializeToString,
             kubefort_dot_v1_dot_control__pb2.DeleteTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOperators(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kubefort.v1.ControlService/ListOperators',
+            kubefort_dot_v1_dot_control__pb2.ListOperatorsRequest.SerializeToString,
+            kubefort_dot_v1_dot_control__pb2.ListOperatorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeOperator(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kubefort.v1.ControlService/RevokeOperator',
+            kubefort_dot_v1_dot_control__pb2.RevokeOperatorRequest.SerializeToString,
+            kubefort_dot_v1_dot_control__pb2.RevokeOperatorResponse.FromString,
             options,
             channel_credentials,
             insecure,

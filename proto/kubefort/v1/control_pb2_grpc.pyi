@@ -48,6 +48,9 @@ class ControlServiceStub:
     CreateToken: _grpc.UnaryUnaryMultiCallable[_control_pb2.CreateTokenRequest, _control_pb2.CreateTokenResponse]
     ListTokens: _grpc.UnaryUnaryMultiCallable[_control_pb2.ListTokensRequest, _control_pb2.ListTokensResponse]
     DeleteToken: _grpc.UnaryUnaryMultiCallable[_control_pb2.DeleteTokenRequest, _control_pb2.DeleteTokenResponse]
+    ListOperators: _grpc.UnaryUnaryMultiCallable[_control_pb2.ListOperatorsRequest, _control_pb2.ListOperatorsResponse]
+    RevokeOperator: _grpc.UnaryUnaryMultiCallable[_control_pb2.RevokeOperatorRequest, _control_pb2.RevokeOperatorResponse]
+    """From now on, none of an operator's keys is good for anything."""
     IssueKubeconfig: _grpc.UnaryUnaryMultiCallable[_control_pb2.IssueKubeconfigRequest, _control_pb2.IssueKubeconfigResponse]
     """The administrator's kubeconfig with a certificate for the caller's key."""
     AddBundle: _grpc.UnaryUnaryMultiCallable[_control_pb2.AddBundleRequest, _control_pb2.AddBundleResponse]
@@ -74,6 +77,9 @@ class ControlServiceAsyncStub(ControlServiceStub):
     CreateToken: _aio.UnaryUnaryMultiCallable[_control_pb2.CreateTokenRequest, _control_pb2.CreateTokenResponse]  # type: ignore[assignment]
     ListTokens: _aio.UnaryUnaryMultiCallable[_control_pb2.ListTokensRequest, _control_pb2.ListTokensResponse]  # type: ignore[assignment]
     DeleteToken: _aio.UnaryUnaryMultiCallable[_control_pb2.DeleteTokenRequest, _control_pb2.DeleteTokenResponse]  # type: ignore[assignment]
+    ListOperators: _aio.UnaryUnaryMultiCallable[_control_pb2.ListOperatorsRequest, _control_pb2.ListOperatorsResponse]  # type: ignore[assignment]
+    RevokeOperator: _aio.UnaryUnaryMultiCallable[_control_pb2.RevokeOperatorRequest, _control_pb2.RevokeOperatorResponse]  # type: ignore[assignment]
+    """From now on, none of an operator's keys is good for anything."""
     IssueKubeconfig: _aio.UnaryUnaryMultiCallable[_control_pb2.IssueKubeconfigRequest, _control_pb2.IssueKubeconfigResponse]  # type: ignore[assignment]
     """The administrator's kubeconfig with a certificate for the caller's key."""
     AddBundle: _aio.UnaryUnaryMultiCallable[_control_pb2.AddBundleRequest, _control_pb2.AddBundleResponse]  # type: ignore[assignment]
@@ -151,6 +157,21 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_pb2.DeleteTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.DeleteTokenResponse, _abc.Awaitable[_control_pb2.DeleteTokenResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListOperators(
+        self,
+        request: _control_pb2.ListOperatorsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.ListOperatorsResponse, _abc.Awaitable[_control_pb2.ListOperatorsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def RevokeOperator(
+        self,
+        request: _control_pb2.RevokeOperatorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.RevokeOperatorResponse, _abc.Awaitable[_control_pb2.RevokeOperatorResponse]]:
+        """From now on, none of an operator's keys is good for anything."""
 
     @_abc_1.abstractmethod
     def IssueKubeconfig(

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17kubefort/v1/fleet.proto\x12\x0bkubefort.v1\"\x80\x01\n\x0c\x45nrolRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x1b\n\x13\x63\x65rtificate_request\x18\x02 \x01(\t\x12\r\n\x05\x66\x61\x63ts\x18\x03 \x01(\x0c\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0c\n\x04time\x18\x05 \x01(\x01\x12\x16\n\x0eignored_checks\x18\x06 \x03(\t\"d\n\rEnrolResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\t\x12\x11\n\tauthority\x18\x02 \x01(\t\x12\x15\n\rfleet_address\x18\x03 \x01(\t\x12\x14\n\x0coperation_id\x18\x04 \x01(\t\"c\n\x0e\x43onnectRequest\x12#\n\x05hello\x18\x01 \x01(\x0b\x32\x12.kubefort.v1.HelloH\x00\x12\x10\n\x06status\x18\x02 \x01(\x0cH\x00\x12\x0f\n\x05\x65vent\x18\x03 \x01(\x0cH\x00\x42\t\n\x07message\"L\n\x05Hello\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08protocol\x18\x02 \x01(\x05\x12\x12\n\ngeneration\x18\x03 \x01(\x03\x12\x0c\n\x04time\x18\x04 \x01(\x01\"\x1f\n\x0f\x43onnectResponse\x12\x0c\n\x04spec\x18\x01 \x01(\x0c\"C\n\x16SignCertificateRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1b\n\x13\x63\x65rtificate_request\x18\x02 \x01(\t\".\n\x17SignCertificateResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\t\"\"\n\x12\x46\x65tchSecretRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"&\n\x13\x46\x65tchSecretResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\"6\n\x14\x46\x65tchArtifactRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\"&\n\x15\x46\x65tchArtifactResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"3\n\x14RenewIdentityRequest\x12\x1b\n\x13\x63\x65rtificate_request\x18\x01 \x01(\t\",\n\x15RenewIdentityResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\t\"B\n\x18WatchOwnOperationRequest\x12\x0e\n\x06resume\x18\x01 \x01(\x08\x12\x16\n\x0eignored_checks\x18\x02 \x03(\t\".\n\x19WatchOwnOperationResponse\x12\x11\n\toperation\x18\x01 \x01(\x0c\x32R\n\x10\x45nrolmentService\x12>\n\x05\x45nrol\x12\x19.kubefort.v1.EnrolRequest\x1a\x1a.kubefort.v1.EnrolResponse2\xa0\x04\n\x0c\x46leetService\x12H\n\x07\x43onnect\x12\x1b.kubefort.v1.ConnectRequest\x1a\x1c.kubefort.v1.ConnectResponse(\x01\x30\x01\x12\\\n\x0fSignCertificate\x12#.kubefort.v1.SignCertificateRequest\x1a$.kubefort.v1.SignCertificateResponse\x12P\n\x0b\x46\x65tchSecret\x12\x1f.kubefort.v1.FetchSecretRequest\x1a .kubefort.v1.FetchSecretResponse\x12X\n\rFetchArtifact\x12!.kubefort.v1.FetchArtifactRequest\x1a\".kubefort.v1.FetchArtifactResponse0\x01\x12V\n\rRenewIdentity\x12!.kubefort.v1.RenewIdentityRequest\x1a\".kubefort.v1.RenewIdentityResponse\x12\x64\n\x11WatchOwnOperation\x12%.kubefort.v1.WatchOwnOperationRequest\x1a&.kubefort.v1.WatchOwnOperationResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17kubefort/v1/fleet.proto\x12\x0bkubefort.v1\"\x8e\x01\n\x0c\x45nrolRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x1b\n\x13\x63\x65rtificate_request\x18\x02 \x01(\t\x12\r\n\x05\x66\x61\x63ts\x18\x03 \x01(\x0c\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0c\n\x04time\x18\x05 \x01(\x01\x12\x16\n\x0eignored_checks\x18\x06 \x03(\t\x12\x0c\n\x04\x62\x61re\x18\x07 \x01(\x08\"d\n\rEnrolResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\t\x12\x11\n\tauthority\x18\x02 \x01(\t\x12\x15\n\rfleet_address\x18\x03 \x01(\t\x12\x14\n\x0coperation_id\x18\x04 \x01(\t\"c\n\x0e\x43onnectRequest\x12#\n\x05hello\x18\x01 \x01(\x0b\x32\x12.kubefort.v1.HelloH\x00\x12\x10\n\x06status\x18\x02 \x01(\x0cH\x00\x12\x0f\n\x05\x65vent\x18\x03 \x01(\x0cH\x00\x42\t\n\x07message\"L\n\x05Hello\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08protocol\x18\x02 \x01(\x05\x12\x12\n\ngeneration\x18\x03 \x01(\x03\x12\x0c\n\x04time\x18\x04 \x01(\x01\"\x1f\n\x0f\x43onnectResponse\x12\x0c\n\x04spec\x18\x01 \x01(\x0c\"C\n\x16SignCertificateRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1b\n\x13\x63\x65rtificate_request\x18\x02 \x01(\t\".\n\x17SignCertificateResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\t\"\"\n\x12\x46\x65tchSecretRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"&\n\x13\x46\x65tchSecretResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\"6\n\x14\x46\x65tchArtifactRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\"&\n\x15\x46\x65tchArtifactResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"3\n\x14RenewIdentityRequest\x12\x1b\n\x13\x63\x65rtificate_request\x18\x01 \x01(\t\",\n\x15RenewIdentityResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\t\"B\n\x18WatchOwnOperationRequest\x12\x0e\n\x06resume\x18\x01 \x01(\x08\x12\x16\n\x0eignored_checks\x18\x02 \x03(\t\".\n\x19WatchOwnOperationResponse\x12\x11\n\toperation\x18\x01 \x01(\x0c\x32R\n\x10\x45nrolmentService\x12>\n\x05\x45nrol\x12\x19.kubefort.v1.EnrolRequest\x1a\x1a.kubefort.v1.EnrolResponse2\xa0\x04\n\x0c\x46leetService\x12H\n\x07\x43onnect\x12\x1b.kubefort.v1.ConnectRequest\x1a\x1c.kubefort.v1.ConnectResponse(\x01\x30\x01\x12\\\n\x0fSignCertificate\x12#.kubefort.v1.SignCertificateRequest\x1a$.kubefort.v1.SignCertificateResponse\x12P\n\x0b\x46\x65tchSecret\x12\x1f.kubefort.v1.FetchSecretRequest\x1a .kubefort.v1.FetchSecretResponse\x12X\n\rFetchArtifact\x12!.kubefort.v1.FetchArtifactRequest\x1a\".kubefort.v1.FetchArtifactResponse0\x01\x12V\n\rRenewIdentity\x12!.kubefort.v1.RenewIdentityRequest\x1a\".kubefort.v1.RenewIdentityResponse\x12\x64\n\x11WatchOwnOperation\x12%.kubefort.v1.WatchOwnOperationRequest\x1a&.kubefort.v1.WatchOwnOperationResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,37 +32,37 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kubefort.v1.fleet_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ENROLREQUEST']._serialized_start=41
-  _globals['_ENROLREQUEST']._serialized_end=169
-  _globals['_ENROLRESPONSE']._serialized_start=171
-  _globals['_ENROLRESPONSE']._serialized_end=271
-  _globals['_CONNECTREQUEST']._serialized_start=273
-  _globals['_CONNECTREQUEST']._serialized_end=372
-  _globals['_HELLO']._serialized_start=374
-  _globals['_HELLO']._serialized_end=450
-  _globals['_CONNECTRESPONSE']._serialized_start=452
-  _globals['_CONNECTRESPONSE']._serialized_end=483
-  _globals['_SIGNCERTIFICATEREQUEST']._serialized_start=485
-  _globals['_SIGNCERTIFICATEREQUEST']._serialized_end=552
-  _globals['_SIGNCERTIFICATERESPONSE']._serialized_start=554
-  _globals['_SIGNCERTIFICATERESPONSE']._serialized_end=600
-  _globals['_FETCHSECRETREQUEST']._serialized_start=602
-  _globals['_FETCHSECRETREQUEST']._serialized_end=636
-  _globals['_FETCHSECRETRESPONSE']._serialized_start=638
-  _globals['_FETCHSECRETRESPONSE']._serialized_end=676
-  _globals['_FETCHARTIFACTREQUEST']._serialized_start=678
-  _globals['_FETCHARTIFACTREQUEST']._serialized_end=732
-  _globals['_FETCHARTIFACTRESPONSE']._serialized_start=734
-  _globals['_FETCHARTIFACTRESPONSE']._serialized_end=772
-  _globals['_RENEWIDENTITYREQUEST']._serialized_start=774
-  _globals['_RENEWIDENTITYREQUEST']._serialized_end=825
-  _globals['_RENEWIDENTITYRESPONSE']._serialized_start=827
-  _globals['_RENEWIDENTITYRESPONSE']._serialized_end=871
-  _globals['_WATCHOWNOPERATIONREQUEST']._serialized_start=873
-  _globals['_WATCHOWNOPERATIONREQUEST']._serialized_end=939
-  _globals['_WATCHOWNOPERATIONRESPONSE']._serialized_start=941
-  _globals['_WATCHOWNOPERATIONRESPONSE']._serialized_end=987
-  _globals['_ENROLMENTSERVICE']._serialized_start=989
-  _globals['_ENROLMENTSERVICE']._serialized_end=1071
-  _globals['_FLEETSERVICE']._serialized_start=1074
-  _globals['_FLEETSERVICE']._serialized_end=1618
+  _globals['_ENROLREQUEST']._serialized_end=183
+  _globals['_ENROLRESPONSE']._serialized_start=185
+  _globals['_ENROLRESPONSE']._serialized_end=285
+  _globals['_CONNECTREQUEST']._serialized_start=287
+  _globals['_CONNECTREQUEST']._serialized_end=386
+  _globals['_HELLO']._serialized_start=388
+  _globals['_HELLO']._serialized_end=464
+  _globals['_CONNECTRESPONSE']._serialized_start=466
+  _globals['_CONNECTRESPONSE']._serialized_end=497
+  _globals['_SIGNCERTIFICATEREQUEST']._serialized_start=499
+  _globals['_SIGNCERTIFICATEREQUEST']._serialized_end=566
+  _globals['_SIGNCERTIFICATERESPONSE']._serialized_start=568
+  _globals['_SIGNCERTIFICATERESPONSE']._serialized_end=614
+  _globals['_FETCHSECRETREQUEST']._serialized_start=616
+  _globals['_FETCHSECRETREQUEST']._serialized_end=650
+  _globals['_FETCHSECRETRESPONSE']._serialized_start=652
+  _globals['_FETCHSECRETRESPONSE']._serialized_end=690
+  _globals['_FETCHARTIFACTREQUEST']._serialized_start=692
+  _globals['_FETCHARTIFACTREQUEST']._serialized_end=746
+  _globals['_FETCHARTIFACTRESPONSE']._serialized_start=748
+  _globals['_FETCHARTIFACTRESPONSE']._serialized_end=786
+  _globals['_RENEWIDENTITYREQUEST']._serialized_start=788
+  _globals['_RENEWIDENTITYREQUEST']._serialized_end=839
+  _globals['_RENEWIDENTITYRESPONSE']._serialized_start=841
+  _globals['_RENEWIDENTITYRESPONSE']._serialized_end=885
+  _globals['_WATCHOWNOPERATIONREQUEST']._serialized_start=887
+  _globals['_WATCHOWNOPERATIONREQUEST']._serialized_end=953
+  _globals['_WATCHOWNOPERATIONRESPONSE']._serialized_start=955
+  _globals['_WATCHOWNOPERATIONRESPONSE']._serialized_end=1001
+  _globals['_ENROLMENTSERVICE']._serialized_start=1003
+  _globals['_ENROLMENTSERVICE']._serialized_end=1085
+  _globals['_FLEETSERVICE']._serialized_start=1088
+  _globals['_FLEETSERVICE']._serialized_end=1632
 # @@protoc_insertion_point(module_scope)

@@ -28,6 +28,7 @@ class EnrolRequest(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
     IGNORED_CHECKS_FIELD_NUMBER: _builtins.int
+    BARE_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     certificate_request: _builtins.str
     """PEM, the key stays with the caller; only its public key is taken."""
@@ -37,6 +38,8 @@ class EnrolRequest(_message.Message):
     """The version of Kubefort that asks."""
     time: _builtins.float
     """Seconds since 1970 by the caller's clock."""
+    bare: _builtins.bool
+    """Nothing of a cluster is on the host: no data of etcd, no kubelet's configuration."""
     @_builtins.property
     def ignored_checks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Preflight checks whose failures shall not stop the join; kubeadm's names, or "all"."""
@@ -50,10 +53,11 @@ class EnrolRequest(_message.Message):
         version: _builtins.str = ...,
         time: _builtins.float = ...,
         ignored_checks: _abc.Iterable[_builtins.str] | None = ...,
+        bare: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_request", b"certificate_request", "facts", b"facts", "ignored_checks", b"ignored_checks", "time", b"time", "token", b"token", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bare", b"bare", "certificate_request", b"certificate_request", "facts", b"facts", "ignored_checks", b"ignored_checks", "time", b"time", "token", b"token", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

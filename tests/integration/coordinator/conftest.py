@@ -25,7 +25,7 @@ from kubefort_coordinator.main import setup
 from kubefort_coordinator.operations import Kind
 from kubefort_coordinator.server import Server
 
-LONG = 30.0
+LONG = 120.0
 
 
 @dataclass
@@ -38,6 +38,8 @@ class Host:
     address: str = "192.0.2.1"
     identity: Identity | None = None
     preflight: tuple[Check, ...] = ()
+    version: str = "0.1.0"
+    protocol: int = 1
     specs: list[NodeSpec] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
 
@@ -45,7 +47,9 @@ class Host:
     def facts(self) -> Facts:
         return Facts(hostname=self.name, machine_id=self.machine_id or f"machine-{self.name}", address=self.address)
 
-    async def enrol(self, token: str, pin: str = "", offset: float = 0.0) -> fleet_pb2.EnrolResponse:
+    async def enrol(
+        self, token: str, pin: str = "", offset: float = 0.0, bare: bool = False
+    ) -> fleet_pb2.EnrolResponse:
         address = self.world.enrolment_address
         authority = await asyncio.to_thread(identity.fetch_authority, address, pin or self.world.pin, LONG)
         key = identity.new_key()
@@ -57,6 +61,7 @@ class Host:
                     facts=document.encode(self.facts),
                     version="test",
                     time=time.time() + offset,
+                    bare=bare,
                 ),
                 timeout=LONG,
             )
@@ -82,7 +87,8 @@ class Host:
 
     async def _talk(self, stub: Any) -> None:
         call = stub.Connect()
-        await call.write(fleet_pb2.ConnectRequest(hello=fleet_pb2.Hello(version="test", protocol=1, time=time.time())))
+        hello = fleet_pb2.Hello(version=self.version, protocol=self.protocol, time=time.time())
+        await call.write(fleet_pb2.ConnectRequest(hello=hello))
         async for answer in call:
             spec = document.decode(answer.spec, NodeSpec, "spec")
             self.specs.append(spec)

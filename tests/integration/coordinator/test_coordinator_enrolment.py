@@ -11,6 +11,7 @@ from kubefort.errors import Refused
 from kubefort.identity import Identity
 from kubefort.model.cluster import Cluster
 from kubefort.v1 import control_pb2, fleet_pb2
+from kubefort.v1.fleet_pb2_grpc import FleetServiceStub
 from kubefort_coordinator.records import ClusterRecord
 
 from tests.integration.coordinator.conftest import World
@@ -103,6 +104,28 @@ async def test_a_host_may_not_call_what_operators_call_and_the_other_way_round(w
     async with host.stub() as fleet:
         with pytest.raises(grpc.aio.AioRpcError, match="may not call FetchSecret"):
             await fleet.FetchSecret(fleet_pb2.FetchSecretRequest(name="pki/ca.key"))
+
+
+async def test_an_operator_renews_himself_and_is_revoked_with_all_his_keys(world: World) -> None:
+    request = identity.certificate_request(identity.new_key(), "root@anything")
+    async with identity.channel(world.fleet_address, world.operator) as channel:
+        answer = await FleetServiceStub(channel).RenewIdentity(
+            fleet_pb2.RenewIdentityRequest(certificate_request=request)
+        )
+    assert Identity("", answer.certificate, "").common_name == "admin"
+    async with world.control() as stub:
+        listed = (await stub.ListOperators(control_pb2.ListOperatorsRequest())).operators
+        assert [(each.name, each.keys, each.caller) for each in listed] == [("admin", 2, True)]
+        with pytest.raises(grpc.aio.AioRpcError, match="no operator nobody"):
+            await stub.RevokeOperator(control_pb2.RevokeOperatorRequest(name="nobody"))
+        watching = stub.WatchEvents(control_pb2.WatchEventsRequest(follow=True))
+        world.coordinator.event("", "Seen", "by an operator")
+        assert b"Seen" in (await watching.read()).event
+        await stub.RevokeOperator(control_pb2.RevokeOperatorRequest(name="admin"))
+        with pytest.raises(grpc.aio.AioRpcError, match="not known"):
+            await watching.read()
+        with pytest.raises(grpc.aio.AioRpcError, match="kfctl init"):
+            await stub.ListOperators(control_pb2.ListOperatorsRequest())
 
 
 async def test_a_certificate_of_a_foreign_authority_gets_no_connection(world: World) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import grpc.aio
+import msgspec
 import pytest
-from kubefort import document
+from kubefort import document, identity
 from kubefort.model.cluster import Cluster, HostEntry, VirtualIP
 from kubefort.model.operation import BootstrapArguments, OperationState, ResetArguments
-from kubefort.model.status import Check, Event
+from kubefort.model.status import Check, Condition, Event
 from kubefort.v1 import control_pb2, fleet_pb2
 from kubefort.waiting import within
 from kubefort_coordinator.coordinator import Coordinator
@@ -69,6 +70,12 @@ class Running:
 def arguments(hosts: tuple[HostEntry, ...] = ENTRIES, **cluster: Any) -> BootstrapArguments:
     settings = {"kubernetes_version": "v1.36.2", **cluster}
     return BootstrapArguments(cluster=Cluster(**settings), first="cp-1", hosts=hosts)
+
+
+async def events(running: Running) -> list[Event]:
+    async with running.world.control() as stub:
+        answers = stub.WatchEvents(control_pb2.WatchEventsRequest())
+        return [document.decode(answer.event, Event, "event") async for answer in answers]
 
 
 @pytest.fixture
@@ -146,12 +153,8 @@ async def test_warnings_of_the_checks_are_events(running: Running) -> None:
     state = await running.start("bootstrap", arguments(hosts))
     await running.join("cp-1", "control-plane", preflight=(Check("NumCPU", "warning", "one CPU", "add one"),))
     assert (await running.end(state.id)).status == "succeeded"
-    async with running.world.control() as stub:
-        events = [
-            document.decode(answer.event, Event, "event")
-            async for answer in stub.WatchEvents(control_pb2.WatchEventsRequest(host="cp-1"))
-        ]
-    assert ("PreflightWarning", "[NumCPU] one CPU; add one") in [(each.reason, each.message) for each in events]
+    said = [(each.host, each.reason, each.message) for each in await events(running)]
+    assert ("cp-1", "PreflightWarning", "[NumCPU] one CPU; add one") in said
 
 
 async def test_a_failed_join_is_taken_up_by_its_host_with_checks_ignored(running: Running) -> None:
@@ -176,6 +179,43 @@ async def test_a_virtual_ip_brings_endpoint_and_key(running: Running) -> None:
     async with host.stub() as stub:
         answer = await stub.FetchSecret(fleet_pb2.FetchSecretRequest(name=spec.vip_keys[0].secret))
     assert len(answer.content) == 32
+
+
+async def test_an_agent_of_the_minor_version_before_joins(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kubefort_coordinator.services.fleet.PROTOCOL", 2)
+    await running.bootstrap((HostEntry("cp-1", "control-plane"),))
+    _, id = await running.join("w-1", "worker", version="0.0.9")
+    assert (await running.end(id)).status == "succeeded"
+
+
+@pytest.mark.parametrize(("protocol", "hint"), [(2, "upgrade the coordinator"), (0, "upgrade the agent of w-1")])
+async def test_an_agent_of_another_protocol_is_refused_and_operators_hear_of_it_once(
+    running: Running, protocol: int, hint: str
+) -> None:
+    await running.bootstrap((HostEntry("cp-1", "control-plane"),))
+    host, id = await running.join("w-1", "worker", version="9.9.9", protocol=protocol)
+    for _ in range(2):
+        async with host.stub() as stub:
+            with pytest.raises(grpc.aio.AioRpcError, match=f"9.9.9 of w-1 speaks protocol {protocol}") as caught:
+                await host._talk(stub)
+        assert identity.as_error(caught.value).hint == hint
+    said = [each.message for each in await events(running) if each.reason == "ProtocolMismatch"]
+    assert len(said) == 1
+    host.protocol = 1
+    assert (await running.end(id)).status == "succeeded"
+
+
+async def test_the_manifests_of_a_pod_network_are_applied_in_order(running: Running) -> None:
+    hosts = (HostEntry("cp-1", "control-plane"),)
+    wanted = arguments(hosts, pod_network="manifest", pod_network_manifests=("a.yaml", "b.yaml"))
+    with pytest.raises(grpc.aio.AioRpcError, match="did not come along"):
+        await running.start("bootstrap", wanted)
+    texts = [f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n" for name in ("net-a", "net-b")]
+    state = await running.start("bootstrap", msgspec.structs.replace(wanted, manifests=tuple(texts)))
+    await running.join("cp-1", "control-plane")
+    assert (await running.end(state.id)).status == "succeeded"
+    names = [each["metadata"]["name"] for each in running.fakes.kubernetes.objects]
+    assert [name for name in names if name.startswith("net-")] == ["net-a", "net-b"]
 
 
 async def test_hosts_join_a_running_cluster_one_after_another(running: Running) -> None:
@@ -207,9 +247,13 @@ async def test_reset_takes_a_host_out_and_revokes_it(running: Running) -> None:
     refused = await running.end((await running.start("reset", ResetArguments("cp-3"))).id)
     assert refused.status == "failed"
     assert "only 1 of 2 etcd members would be healthy" in refused.error
+    assert "kfctl doctor" in refused.hint
     running.fakes.etcd.sick.clear()
-    state = await running.start("reset", ResetArguments("cp-3"))
-    assert state.id == "reset-2"
+    refused = await running.end((await running.start("reset", ResetArguments("cp-3"))).id)
+    assert "etcd would have 2 members, and none could be lost any more" in refused.error
+    assert "kfctl reset cp-3 --force" in refused.hint
+    state = await running.start("reset", ResetArguments("cp-3", force=True))
+    assert (state.id, refused.id) == ("reset-3", "reset-2")
     assert (await running.end(state.id)).status == "succeeded"
     assert running.fakes.etcd.log[-1] == "remove https://192.0.2.3:2380"
     assert running.fakes.kubernetes.deleted == ["cp-3"]
@@ -256,7 +300,69 @@ async def test_the_host_behind_the_endpoint_stays_until_forced(running: Running)
         await running.start("reset", ResetArguments("cp-1"))
 
 
-async def test_a_host_that_is_gone_is_waited_for_until_forced(running: Running) -> None:
+async def test_a_control_plane_that_lost_its_data_joins_anew_in_place_of_its_old_member(running: Running) -> None:
+    await running.bootstrap()
+    world, etcd = running.world, running.fakes.etcd
+    host, generation = world.hosts[2], world.coordinator.spec("cp-3").generation
+    etcd.sick.add("https://192.0.2.3:2379")
+    etcd.log.clear()
+    answer = await host.enrol(await world.token("control-plane"), bare=True)
+    assert (await running.end(answer.operation_id)).status == "succeeded"
+    assert etcd.log == [f"{what} https://192.0.2.3:2380" for what in ("remove", "add", "promote")]
+    spec = world.coordinator.spec("cp-3")
+    assert (spec.stage, spec.generation > generation) == ("node", True)
+    assert spec.etcd is not None
+    assert spec.etcd.initial_cluster_state == "existing"
+    assert {each.host for each in await events(running) if each.reason == "HostLost"} == {"cp-3"}
+
+
+async def test_a_stale_member_stays_where_its_going_would_cost_the_quorum(running: Running) -> None:
+    await running.bootstrap()
+    for address in ("192.0.2.2", "192.0.2.3"):
+        running.fakes.etcd.sick.add(f"https://{address}:2379")
+    running.fakes.etcd.log.clear()
+    answer = await running.world.hosts[2].enrol(await running.world.token("control-plane"), bare=True)
+    ended = await running.end(answer.operation_id)
+    assert ended.status == "failed"
+    assert "still has the member that" in ended.error
+    assert "etcd has no quorum: 1 of 3" in ended.error
+    assert running.fakes.etcd.log == []
+
+
+async def test_a_host_that_only_lost_its_identity_stays_what_it_is(running: Running) -> None:
+    await running.bootstrap()
+    running.fakes.etcd.log.clear()
+    answer = await running.world.hosts[2].enrol(await running.world.token("control-plane"))
+    assert answer.operation_id == ""
+    assert running.world.coordinator.spec("cp-3").stage == "node"
+
+
+async def test_a_cluster_whose_only_etcd_data_are_gone_is_not_joined(running: Running) -> None:
+    await running.bootstrap((HostEntry("cp-1", "control-plane"),))
+    token = await running.world.token("control-plane")
+    with pytest.raises(grpc.aio.AioRpcError, match="kfctl reset cp-1 --force"):
+        await running.world.hosts[0].enrol(token, bare=True)
+    record = running.world.coordinator.records.token(token[:6])
+    assert record is not None
+    assert record.uses_left == 1
+
+
+async def test_a_member_that_cannot_be_spared_is_not_even_begun_with(running: Running) -> None:
+    await running.bootstrap()
+    host, coordinator = running.world.hosts[2], running.world.coordinator
+    status = coordinator.observer.sight("cp-3").status
+    assert status is not None
+    coordinator.observer.status("cp-3", msgspec.structs.replace(status, conditions=(Condition("etcd", True),)))
+    with pytest.raises(grpc.aio.AioRpcError, match="kfctl reset cp-3 --force"):
+        await running.start("reset", ResetArguments("cp-3"), dry_run=True)
+    assert [each.state.kind for each in coordinator.records.operations()] == ["bootstrap"]
+    assert host.specs[-1].stage == "node"
+
+
+async def test_a_host_that_is_gone_is_waited_for_until_forced(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kubefort_coordinator.phases.leave.GONE_S", 0.0)
     await running.bootstrap()
     task = running.world.hosts[3].task
     assert task is not None
@@ -365,7 +471,7 @@ async def test_killed_at_every_journal_entry_it_ends_with_the_same_cluster(runni
     if kind == "join":
         _, id = await running.join("cp-2", "control-plane")
     elif kind == "reset":
-        id = (await running.start("reset", ResetArguments("cp-3"))).id
+        id = (await running.start("reset", ResetArguments("cp-3", force=True))).id
     else:
         id = (await running.start("bootstrap", arguments(ENTRIES[:2]))).id
         await live_until_dead(world)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from kubefort.errors import InvalidInput
-from kubefort_agent.host import Host, facts, firewall, kernel
+from kubefort.errors import InvalidInput, KubefortError
+from kubefort.notify import notify
+from kubefort_agent.host import Host, cleanup, facts, firewall, kernel
+from kubefort_agent.host.child import Child
 from kubefort_agent.reconcile.probes import Prober
 from kubefort_agent.service import config
 from kubefort_agent.service.identity import common_name, life_left
-from kubefort_agent.service.notify import notify
 
 if TYPE_CHECKING:
     from tests.unit.agent.conftest import Programs
@@ -189,3 +191,47 @@ def test_the_configuration(tmp_path: Path) -> None:
         path.write_text(wrong)
         with pytest.raises(InvalidInput, match=r"agent\.yaml"):
             config.load(path)
+
+
+async def test_a_reset_does_not_empty_what_is_still_mounted(host: Host, place: Place, programs: Programs) -> None:
+    place("/proc/self/mounts", "server:/x /var/lib/kubelet/pods/a/volumes/my\\040data nfs rw 0 0\n")
+    data = place("/var/lib/kubelet/pods/a/volumes/my data/precious", "x")
+    await cleanup.stop(host)
+    assert programs.calls("umount") == [["--lazy", "/var/lib/kubelet/pods/a/volumes/my data"]]
+    with pytest.raises(KubefortError, match=r"still mounted.*my data.*\n.*umount"):
+        await cleanup.wipe(host, ("/var/lib/kubelet",))
+    assert data.exists()
+
+
+ECHO = """
+import json, sys
+requests = json.load(sys.stdin)
+if "fail" in requests:
+    raise SystemExit("it cannot be done")
+json.dump([] if "drop" in requests else [f"{request}!" for request in requests], sys.stdout)
+"""
+
+
+@pytest.fixture
+def echo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Child:
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules/echo_child.py").write_text(ECHO)
+    monkeypatch.syspath_prepend(tmp_path / "modules")
+    return Child("echo_child")
+
+
+async def test_a_child_answers_each_and_imports_nothing_of_the_folder_that_one_is_in(
+    echo: Child, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('taken over')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert list(await asyncio.gather(echo.ask("a"), echo.ask("b"))) == ["a!", "b!"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"), [("fail", "^it cannot be done$"), ("drop", "echo_child answered 0 of 1 requests")]
+)
+async def test_a_child_that_fails_says_why(echo: Child, request_: str, said: str) -> None:
+    with pytest.raises(KubefortError, match=said):
+        await echo.ask(request_)

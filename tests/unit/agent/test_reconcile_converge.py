@@ -10,17 +10,18 @@ import msgspec
 import pytest
 from kubefort.errors import KubefortError, Refused
 from kubefort.model.cluster import Cluster
-from kubefort.model.spec import Artifact, Node, NodeSpec
+from kubefort.model.spec import Artifact, Node, NodeSpec, VipKey
 from kubefort.model.status import Check
-from kubefort_agent.host import Host
+from kubefort_agent.host import Host, cleanup
 from kubefort_agent.host.facts import HostFacts
+from kubefort_agent.reconcile.converge import Outcome
 from kubefort_agent.reconcile.ledger import Ledger
 from kubefort_agent.reconcile.loop import Reconciler
 from kubefort_agent.reconcile.probes import Probe
 from kubefort_agent.reconcile.report import Report
 from kubefort_agent.reconcile.state import SpecFile
 from kubefort_agent.resources import File, Image, Resource
-from kubefort_agent.resources.undo import Undo
+from kubefort_agent.resources.undo import RestoreFile, Undo
 
 SPEC = NodeSpec(1, Cluster("v1.36.2"), Node("n1", "192.0.2.1", "worker"), "prepared")
 
@@ -245,3 +246,76 @@ def test_a_spec_that_cannot_be_read_is_none(tmp_path: Path) -> None:
     specs = SpecFile(tmp_path / "spec.json")
     assert specs.spec is None
     assert specs.accept(SPEC, "n1")
+
+
+async def test_what_takes_long_is_told_while_it_is_done(host: Host) -> None:
+    report = Report("n1", host.root)
+    report.tell(SPEC, Outcome(), None)
+    async with report.doing("applying image etcd", soon=0):
+        report.changed.clear()
+        await report.changed.wait()
+        assert (report.status().converged, report.status().pending) == (False, ("applying image etcd",))
+        assert report.sentence().endswith("applying image etcd")
+        report.changed.clear()
+    assert report.changed.is_set()
+    assert (report.status().converged, report.status().pending) == (True, ())
+
+
+async def test_what_is_quick_is_not_told(host: Host) -> None:
+    report = Report("n1", host.root)
+    async with report.doing("applying file", soon=3600):
+        assert not report.changed.is_set()
+    assert not report.changed.is_set()
+
+
+async def test_a_new_spec_is_observed_at_once_and_nothing_older_counts_for_it(host: Host) -> None:
+    report = Report("n1", host.root)
+    report.tell(SPEC, Outcome(), (Check("NumCPU", "error", "1 processor"),))
+    report.begin(stage(generation=2))
+    status = report.status()
+    assert (status.observed_generation, status.converged, status.preflight) == (2, False, None)
+    assert status.pending == ("looking what differs from generation 2",)
+    report.tell(stage(generation=2), Outcome(), None)
+    report.begin(stage(generation=2))
+    assert report.status().converged
+
+
+async def test_artifacts_of_what_is_not_wanted_any_more_go(host: Host) -> None:
+    folder = host.path("/var/lib/kubefort/artifacts")
+    folder.mkdir()
+    for name in ("a", "a.part", "b", "b.part"):
+        (folder / name).write_text("")
+    cleanup.keep_artifacts(host, {"a"})
+    assert sorted(file.name for file in folder.iterdir()) == ["a", "a.part"]
+
+
+class Stuck(File):
+    async def undo(self, host: Host) -> tuple[Undo, ...]:
+        return (RestoreFile("/proc/x/y", b""),)
+
+
+async def test_what_cannot_be_removed_hinders_no_repair(host: Host) -> None:
+    life = Life(host, Wanted(file("a"), Stuck(Path("/etc/b"), b"")))
+    assert await life.cycle(SPEC)
+    host.path("/proc/x").write_text("a file, where a folder would be needed")
+    life.wanted.list = (file("a"), file("c"))
+    assert not await life.cycle(stage(generation=2))
+    assert host.path("/etc/c").exists()
+    (why,) = life.report.status().pending
+    assert why.startswith("removing what is not wanted any more: ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"artifacts": (Artifact("binary", "../sh", "0" * 64, 1),)}, "names the artifact"),
+        ({"artifacts": (Artifact("binary", "kubelet", "../../etc/shadow", 1),)}, "has no SHA-256"),
+        ({"cluster": Cluster("../v1")}, "names the version"),
+        ({"vip_keys": (VipKey(1, "../../etc/shadow"),)}, "names the secret"),
+    ],
+)
+def test_a_spec_does_not_lead_out_of_our_folders(tmp_path: Path, changes: dict[str, object], why: str) -> None:
+    specs = SpecFile(tmp_path / "spec.json")
+    with pytest.raises(Refused, match=why):
+        specs.accept(stage(**changes), "n1")
+    assert not (tmp_path / "spec.json").exists()

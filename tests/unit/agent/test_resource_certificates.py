@@ -9,9 +9,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from kubefort.errors import KubefortError
 from kubefort.kubeadm.certificates import Certificate
 from kubefort_agent.host import Host
-from kubefort_agent.resources import CertificateFiles, Kubeconfig
+from kubefort_agent.host.host import NoSupplies
+from kubefort_agent.host.pki import SPREAD, renewal_share
+from kubefort_agent.resources import CertificateFiles, Kubeconfig, StaticPod
 
 NOW = datetime.datetime.now(datetime.timezone.utc)
 
@@ -24,9 +27,9 @@ class Signer:
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kubernetes")])
         self.days, self.signed = 365, 0
-        self.certificate = self._build(self.name, self.key.public_key(), 3650)
+        self.certificate = self.build(self.name, self.key.public_key(), 3650)
 
-    def _build(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int) -> bytes:
+    def build(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int) -> bytes:
         builder = x509.CertificateBuilder(self.name, subject, key, x509.random_serial_number())
         builder = builder.not_valid_before(NOW - datetime.timedelta(days=365 - days if days < 365 else 0))
         builder = builder.not_valid_after(NOW + datetime.timedelta(days=days))
@@ -39,7 +42,7 @@ class Signer:
         subject = x509.Name([*names, x509.NameAttribute(NameOID.COMMON_NAME, wanted.common_name)])
         key = x509.load_pem_x509_csr(request.encode()).public_key()
         assert isinstance(key, ec.EllipticCurvePublicKey)
-        return self._build(subject, key, self.days).decode()
+        return self.build(subject, key, self.days).decode()
 
 
 CLIENT = Certificate("front", "kubernetes", "front", ("people",), path=Path("/etc/kubernetes/pki/front.crt"))
@@ -72,15 +75,100 @@ async def test_key_and_certificate_lie_beside_each_other(host: Host, signer: Sig
     assert host.path("/etc/kubernetes/pki/front.key").stat().st_mode & 0o777 == 0o600
 
 
+def grow_old(host: Host, signer: Signer, days: int) -> None:
+    """The certificate in place, and the one that is kept, has only so many days left."""
+    key = host.path("/etc/kubernetes/pki/front.key").read_bytes()
+    private = serialization.load_pem_private_key(key, None)
+    assert isinstance(private, ec.EllipticCurvePrivateKey)
+    name = x509.Name(
+        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "people"), x509.NameAttribute(NameOID.COMMON_NAME, "front")]
+    )
+    old = signer.build(name, private.public_key(), days)
+    host.path("/etc/kubernetes/pki/front.crt").write_bytes(old)
+    host.path("/var/lib/kubefort/secrets/certificates/front.pem").write_bytes(old + key)
+
+
 async def test_a_certificate_near_its_end_is_replaced(host: Host, signer: Signer) -> None:
     files = CertificateFiles(CLIENT, "ECDSA-P256")
-    signer.days = 100
     await files.apply(host)
+    grow_old(host, signer, 100)
     (line,) = await files.diff(host)
     assert "wanted a new one" in line
-    signer.days = 365
     await files.apply(host)
     assert await files.diff(host) == ()
+    assert signer.signed == 2
+
+
+def test_certificates_of_one_age_are_renewed_at_different_times() -> None:
+    shares = {renewal_share(CLIENT, bytes([number])) for number in range(20)}
+    assert len(shares) == 20
+    assert all(1 / 3 <= share < 1 / 3 + SPREAD for share in shares)
+    assert renewal_share(KUBELET, b"") < 0.1
+
+
+async def test_a_certificate_that_is_old_at_once_is_not_taken(host: Host, signer: Signer) -> None:
+    files = CertificateFiles(CLIENT, "ECDSA-P256")
+    signer.days = 10
+    with pytest.raises(KubefortError, match=r"signed the certificate front, but it ends at .*\n.*timedatectl"):
+        await files.apply(host)
+    assert not host.path("/etc/kubernetes/pki/front.key").exists()
+
+
+async def test_half_a_pair_is_made_whole_while_the_coordinator_is_away(host: Host, signer: Signer) -> None:
+    files = CertificateFiles(CLIENT, "ECDSA-P256")
+    await files.apply(host)
+    before = host.path("/etc/kubernetes/pki/front.key").read_bytes()
+    host.supplies = NoSupplies()
+    host.path("/etc/kubernetes/pki/front.key").write_bytes(b"torn")
+    assert await files.diff(host) == ("/etc/kubernetes/pki/front.crt: certificate or key cannot be read",)
+    await files.apply(host)
+    assert await files.diff(host) == ()
+    assert host.path("/etc/kubernetes/pki/front.key").read_bytes() == before
+    kept = host.path("/var/lib/kubefort/secrets/certificates/front.pem")
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert host.path("/var/lib/kubefort/secrets").stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_key_that_others_may_read_is_closed_and_not_replaced(host: Host, signer: Signer) -> None:
+    files = CertificateFiles(CLIENT, "ECDSA-P256")
+    await files.apply(host)
+    assert await files.diff(host) == ()
+    host.path("/etc/kubernetes/pki/front.key").chmod(0o644)
+    assert await files.diff(host) == ("/etc/kubernetes/pki/front.key: mode is 0644, wanted 0600",)
+    await files.apply(host)
+    assert await files.diff(host) == ()
+    assert host.path("/etc/kubernetes/pki/front.key").stat().st_mode & 0o777 == 0o600
+    assert signer.signed == 1
+
+
+async def test_a_lost_kubeconfig_comes_back_as_it_was(host: Host, signer: Signer) -> None:
+    config = Kubeconfig(ADMIN, "ECDSA-P256", "https://192.0.2.1:6443", "kubernetes", AUTHORITY)
+    await config.apply(host)
+    place = host.path("/etc/kubernetes/admin.conf")
+    before = place.read_bytes()
+    place.unlink()
+    host.supplies = NoSupplies()
+    await config.apply(host)
+    assert place.read_bytes() == before
+    place.chmod(0o644)
+    assert await config.diff(host) == ("/etc/kubernetes/admin.conf: mode is not 0600",)
+    await config.apply(host)
+    assert (await config.diff(host), place.read_bytes()) == ((), before)
+
+
+async def test_a_pod_is_made_anew_for_a_new_kubeconfig_only(host: Host) -> None:
+    config = host.path("/etc/kubernetes/scheduler.conf")
+    config.parent.mkdir(parents=True)
+    pod = StaticPod("kube-scheduler", f"a: {StaticPod.STAMP}".encode(), (Path("/etc/kubernetes/scheduler.conf"),))
+    config.write_text("old")
+    await pod.apply(host)
+    assert await pod.diff(host) == ()
+    config.write_text("old")
+    assert await pod.diff(host) == ()
+    config.write_text("new")
+    assert len(await pod.diff(host)) == 2
+    await pod.apply(host)
+    assert await pod.diff(host) == ()
 
 
 async def test_another_key_another_name_another_authority(host: Host, signer: Signer) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from kubefort.errors import KubefortError
 from kubefort.model.spec import Artifact
 from kubefort_agent.host import Host
 from kubefort_agent.host.containerd import full_reference
-from kubefort_agent.resources import Binary, Image, Unit
+from kubefort_agent.resources import Binary, File, Image, Unit
 
 if TYPE_CHECKING:
     from tests.unit.agent.conftest import Programs
@@ -145,7 +146,24 @@ async def test_a_binary_is_installed_by_version_and_linked(host: Host) -> None:
     assert await binary.diff(host) == ()
     assert host.path("/opt/kubefort/bin/v1.36.2/kubelet").stat().st_mode & 0o777 == 0o755
     assert host.path("/usr/local/bin/kubelet").readlink() == Path("/opt/kubefort/bin/v1.36.2/kubelet")
-    assert not (host.root.parent / "supplies" / binary.artifact.sha256).exists()
+
+
+@pytest.mark.parametrize(("name", "stays"), [("kubelet", True), ("kubectl", False)])
+async def test_the_artifact_of_what_runs_by_itself_stays(host: Host, name: str, stays: bool) -> None:
+    binary = Binary(supply(host, "binary", name, b"#!/bin/true"), "v1.36.2")
+    await binary.apply(host)
+    assert (host.root.parent / "supplies" / binary.artifact.sha256).exists() == stays
+
+
+async def test_half_a_program_does_not_stay(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    binary = Binary(supply(host, "binary", "kubelet", b"#!/bin/true"), "v1.36.2")
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    with pytest.raises(OSError, match="No space left"):
+        await binary.apply(host)
+    assert list(host.path("/opt/kubefort/bin/v1.36.2").iterdir()) == []
 
 
 async def test_a_damaged_binary_is_noticed(host: Host) -> None:
@@ -154,3 +172,46 @@ async def test_a_damaged_binary_is_noticed(host: Host) -> None:
     assert await binary.diff(host) == ()
     host.path("/opt/kubefort/bin/v1.36.2/kubelet").write_bytes(b"")
     assert "sha256 is" in (await binary.diff(host))[0]
+
+
+async def test_a_file_that_is_put_back_restarts_the_unit_that_read_it(host: Host, programs: Programs) -> None:
+    config = File(Path("/var/lib/kubelet/config.yaml"), b"ours", unit="kubelet.service")
+    unit = Unit("kubelet.service", "[Service]\n", restart_on=("ours",))
+    await config.apply(host)
+    await unit.apply(host)
+    assert await unit.diff(host) == ()
+    host.path(config.path).write_text("theirs")
+    await config.apply(host)
+    assert await unit.diff(host) == ("kubelet.service: was started with an older configuration",)
+    await unit.apply(host)
+    assert await unit.diff(host) == ()
+    assert [call[0] for call in programs.calls("systemctl")].count("restart") == 2
+
+
+async def test_another_packages_kubelet_is_hidden_and_comes_back(host: Host, programs: Programs) -> None:
+    await host.systemd.enable("kubelet.service")
+    drop_in = File(Path("/etc/systemd/system/kubelet.service.d/10-kubeadm.conf"), b"", unit="kubelet.service")
+    unit = Unit("kubelet.service", "[Service]\n")
+    undo = [*await unit.undo(host), *await drop_in.undo(host)]
+    await drop_in.apply(host)
+    await unit.apply(host)
+    assert host.path(drop_in.path).read_bytes() == b""
+    for step in undo:
+        await step.run(host)
+    assert not host.path(drop_in.path.parent).exists()
+    state = await host.systemd.show("kubelet.service")
+    assert (state.running, state.enabled) == (False, True)
+
+
+async def test_a_masked_unit_is_unmasked(host: Host, programs: Programs) -> None:
+    unit = Unit("containerd.service", "")
+    await host.systemd.start("containerd.service")
+    await unit.apply(host)
+    units = json.loads((programs.state / "units.json").read_text())
+    units["containerd.service"] = {"active": "inactive", "file": "masked"}
+    (programs.state / "units.json").write_text(json.dumps(units))
+    host.systemd.forget()
+    assert "containerd.service: is masked, wanted enabled" in await unit.diff(host)
+    await unit.apply(host)
+    assert ["unmask", "--quiet", "containerd.service"] in programs.calls("systemctl")
+    assert await unit.diff(host) == ()

@@ -28,6 +28,7 @@ class Coordinator(fleet_pb2_grpc.FleetServiceServicer):
     def __init__(self) -> None:
         self.content = b"0123456789" * 1000
         self.cut_after = 0
+        self.silent = False
         self.offsets: list[int] = []
         self.heard: asyncio.Queue[Any] = asyncio.Queue()
 
@@ -44,6 +45,8 @@ class Coordinator(fleet_pb2_grpc.FleetServiceServicer):
     async def FetchArtifact(self, request: Any, context: Any) -> AsyncIterator[fleet_pb2.FetchArtifactResponse]:
         self.offsets.append(request.offset)
         rest = self.content[request.offset :]
+        if self.silent:
+            await asyncio.sleep(3600)
         if self.cut_after:
             yield fleet_pb2.FetchArtifactResponse(chunk=rest[: self.cut_after])
             self.cut_after = 0
@@ -168,3 +171,23 @@ async def test_a_refusal_keeps_its_words_and_hint(supplies: RemoteSupplies) -> N
 async def test_without_a_stream_supplies_say_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="the secret x is needed"):
         await RemoteSupplies(lambda: None, tmp_path).secret("x")
+
+
+async def test_an_artifact_that_was_damaged_on_disk_is_fetched_again(
+    coordinator: tuple[Coordinator, str], supplies: RemoteSupplies
+) -> None:
+    service, _ = coordinator
+    path = await supplies.artifact(artifact_of(service.content))
+    path.write_bytes(b"damaged")
+    assert (await supplies.artifact(artifact_of(service.content))).read_bytes() == service.content
+    assert service.offsets == [0, 0]
+
+
+async def test_a_coordinator_that_falls_silent_is_not_waited_for_forever(
+    coordinator: tuple[Coordinator, str], supplies: RemoteSupplies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, _ = coordinator
+    monkeypatch.setattr("kubefort_agent.service.supplies.CHUNK_TIMEOUT", 0.05)
+    service.silent = True
+    with pytest.raises(Unavailable, match="nothing of the artifact kubelet came for"):
+        await supplies.artifact(artifact_of(service.content))

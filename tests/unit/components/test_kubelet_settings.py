@@ -161,3 +161,9 @@ def test_an_operators_settings() -> None:
     assert made["maxPods"] == 50
     assert set(made["authentication"]) == {"anonymous", "x509"}
     assert "--v=2" in files(context)[FLAGS]
+
+
+def test_kubeadms_drop_in_is_hidden_by_an_empty_file() -> None:
+    made = {r.path: r for r in kubelet(make_context()) if isinstance(r, File)}
+    drop_in = made[Path("/etc/systemd/system/kubelet.service.d/10-kubeadm.conf")]
+    assert (drop_in.content, drop_in.unit) == (b"", "kubelet.service")

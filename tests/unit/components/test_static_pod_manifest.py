@@ -7,7 +7,7 @@ import yaml
 from kubefort.model.cluster import ComponentSettings
 from kubefort_agent.components import COMPONENTS, component
 from kubefort_agent.resources import StaticPod
-from kubefort_agent.runmodes.static_pod import resources
+from kubefort_agent.runmodes.static_pod import READ_AT_START, resources
 
 from tests.unit.components.specs import make_context
 
@@ -103,7 +103,6 @@ def test_annotations_that_tools_read() -> None:
     assert pod("kube-apiserver")["metadata"]["annotations"] == {
         f"{prefix}kube-apiserver.advertise-address.endpoint": "10.30.0.11:6443"
     }
-    assert "annotations" not in pod("kube-scheduler")["metadata"]
 
 
 def test_a_patch_reaches_into_the_container() -> None:
@@ -116,3 +115,8 @@ def test_a_patch_reaches_into_the_container() -> None:
     (made,) = document["spec"]["containers"]
     assert made["resources"] == {"requests": {"cpu": "1"}}
     assert made["command"][0] == "kube-scheduler"
+
+
+def test_who_does_not_read_its_kubeconfig_again_is_stamped_with_it() -> None:
+    stamped = {name for name in COMPONENTS if READ_AT_START in pod(name)["metadata"].get("annotations", {})}
+    assert stamped == {"kube-controller-manager", "kube-scheduler"}

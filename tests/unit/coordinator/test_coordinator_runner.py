@@ -13,10 +13,12 @@ import pytest
 from kubefort.document import Document
 from kubefort.errors import KubefortError, Refused, Unavailable
 from kubefort.model.operation import OperationState
+from kubefort.model.status import Facts
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.operations import Kind, interruption
 from kubefort_coordinator.operations.runner import Runner
 from kubefort_coordinator.phases import DONE, Outcome, Phase, Wait
+from kubefort_coordinator.records import HostRecord
 
 
 class Arguments(Document, frozen=True):
@@ -105,6 +107,20 @@ async def test_a_waiting_phase_says_for_what_and_is_run_again_on_a_change(bench:
     await bench.until(lambda: bench.runner.state(id).phases[0].waiting_for == "the moon")
     bench.coordinator.changed.notify()
     assert (await bench.end(id)).status == "succeeded"
+
+
+async def test_what_ended_long_ago_is_forgotten_but_not_how_the_cluster_and_its_hosts_came_to_be(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kubefort_coordinator.operations.runner.ENDED_KEPT", 2)
+    facts = Facts("old", "machine", "192.0.2.1")
+    bench.coordinator.records.put_host(HostRecord("old", "worker", "192.0.2.1", facts, 0))
+    for kind, host in (("bootstrap", "first"), ("join", "old"), ("join", "a"), ("join", "b"), ("join", "c")):
+        assert (await bench.end(bench.runner.begin(kind, Arguments((host,))).id)).status == "succeeded"
+    ids = [bench.runner.begin("join", Arguments((host,))).id for host in ("d", "e")]
+    assert ids == ["join-6", "join-7"]
+    left = [each.state.id for each in bench.coordinator.records.operations()]
+    assert left == ["bootstrap-1", "join-2", "join-4", "join-5", "join-6", "join-7"]
 
 
 async def test_somebody_who_does_not_answer_is_waited_for(bench: Bench) -> None:

@@ -35,6 +35,7 @@ class Authority:
     """A small certificate authority."""
 
     def __init__(self) -> None:
+        self.days_used, self.days_left = 0, 365
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test-fleet-ca")])
         usage = x509.BasicConstraints(ca=True, path_length=None)
@@ -49,8 +50,8 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(minutes=5))
-            .not_valid_after(now + datetime.timedelta(days=365))
+            .not_valid_before(now - datetime.timedelta(days=self.days_used, minutes=5))
+            .not_valid_after(now + datetime.timedelta(days=self.days_left))
         )
 
     def sign(self, request: str, server: bool = False) -> str:
@@ -159,6 +160,18 @@ class FakeCoordinator(ControlServiceServicer, EnrolmentServiceServicer, FleetSer
         bundle = control_pb2.Bundle(kubernetes_version="v1.36.2", etcd_version="3.6.13", artifacts=12, size=3 << 20)
         return control_pb2.ListBundlesResponse(bundles=[bundle])
 
+    async def ListOperators(self, request: Any, context: Any) -> control_pb2.ListOperatorsResponse:
+        await self._note("ListOperators", request, context)
+        operators = [
+            control_pb2.Operator(name="root@cp1", keys=2, caller=True),
+            control_pb2.Operator(name="admin@laptop", keys=1),
+        ]
+        return control_pb2.ListOperatorsResponse(operators=operators)
+
+    async def RevokeOperator(self, request: Any, context: Any) -> control_pb2.RevokeOperatorResponse:
+        await self._note("RevokeOperator", request, context)
+        return control_pb2.RevokeOperatorResponse()
+
     async def IssueKubeconfig(self, request: Any, context: Any) -> control_pb2.IssueKubeconfigResponse:
         await self._note("IssueKubeconfig", request, context)
         return control_pb2.IssueKubeconfigResponse(
@@ -177,8 +190,9 @@ class FakeCoordinator(ControlServiceServicer, EnrolmentServiceServicer, FleetSer
     def FetchSecret(self, request: Any, context: Any) -> Any:
         raise NotImplementedError
 
-    def RenewIdentity(self, request: Any, context: Any) -> Any:
-        raise NotImplementedError
+    async def RenewIdentity(self, request: Any, context: Any) -> fleet_pb2.RenewIdentityResponse:
+        await self._note("RenewIdentity", request, context)
+        return fleet_pb2.RenewIdentityResponse(certificate=self.authority.sign(request.certificate_request))
 
     def FetchArtifact(self, request: Any, context: Any) -> Any:
         raise NotImplementedError

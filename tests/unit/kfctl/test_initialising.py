@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import json
 from pathlib import Path
@@ -52,6 +53,9 @@ def host(coordinator: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     async def start(unit: str, restart: bool = False) -> None:
         did.append(f"{'restart' if restart else 'start'} {unit}")
 
+    async def stop(unit: str) -> None:
+        pass
+
     async def set_up(address: str, config: Path) -> Operator:
         did.append(f"setup {address}")
         if not config.exists():
@@ -67,6 +71,7 @@ def host(coordinator: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(paths, "ENROLMENT_PORT", coordinator.enrolment_port)
     monkeypatch.setattr(setup, "coordinator", set_up)
     monkeypatch.setattr(thishost, "start_service", start)
+    monkeypatch.setattr(thishost, "stop_service", stop)
     monkeypatch.setattr(thishost, "advertise_address", here)
     monkeypatch.setattr(thishost, "require_root", lambda _: None)
     monkeypatch.setattr(thishost, "hostname", lambda: "cp1")
@@ -106,10 +111,30 @@ async def test_init_sets_up_adds_begins_joins_and_follows(
     assert said.count("kfctl join 10.0.0.1 --token") == 2
 
 
+async def test_manifests_of_the_pod_network_lie_beside_cluster_yaml(
+    host: list[str], fake: FakeCoordinator, wish: Wish, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cluster"
+    (folder / "net").mkdir(parents=True)
+    text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: net}\n"
+    (folder / "net/a.yaml").write_text(text)
+    (folder / "cluster.yaml").write_text(
+        "apiVersion: kubefort.dev/v1\nkind: Cluster\npodNetwork: manifest\npodNetworkManifests: [net/a.yaml]\n"
+    )
+    await init(dataclasses.replace(wish, cluster_file=folder / "cluster.yaml"), 30, "text")
+    assert began(fake).manifests == (text,)
+
+
 async def test_init_on_a_finished_cluster_changes_nothing(
     host: list[str], fake: FakeCoordinator, wish: Wish, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake.overview = overview("succeeded")
+    with pytest.raises(Refused, match="cp1 is no member of it") as caught:
+        await init(wish, 30, "json")
+    assert "kfctl token create --role control-plane" in caught.value.hint
+    fake.authority.identity("cp1").save(paths.IDENTITY)
+    paths.AGENT_CONFIG.write_text("coordinator: [10.0.0.1:7444]\n")
+    fake.asked.clear()
     await init(wish, 30, "json")
     assert [name for name, _ in fake.asked] == ["GetOverview"]
     assert json_lines(capsys.readouterr().out)[-1] == {"type": "result", "status": "unchanged"}

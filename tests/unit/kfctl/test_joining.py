@@ -57,9 +57,15 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bo
     async def start(unit: str, restart: bool = False) -> None:
         started.append((unit, restart))
 
+    async def stop(unit: str) -> None:
+        pass
+
     monkeypatch.setattr(paths, "IDENTITY", tmp_path / "identity")
+    monkeypatch.setattr(paths, "KUBERNETES", tmp_path / "kubernetes")
+    monkeypatch.setattr(paths, "ETCD_DATA", tmp_path / "etcd")
     monkeypatch.setattr(paths, "AGENT_CONFIG", tmp_path / "agent.yaml")
     monkeypatch.setattr(thishost, "start_service", start)
+    monkeypatch.setattr(thishost, "stop_service", stop)
     monkeypatch.setattr(thishost, "require_root", lambda _: None)
     monkeypatch.setattr(thishost, "hostname", lambda: "w1")
     return started
@@ -87,6 +93,18 @@ async def test_join_enrols_starts_the_agent_and_waits_for_the_end(
     assert settings == {"logLevel": "debug", "coordinator": [f"127.0.0.1:{coordinator.port}"]}
     assert calls == [(membership.AGENT, True)]
     assert "w1 is a member of the cluster and Ready." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("there", ["", "kubernetes/kubelet.conf", "etcd/member/snap/db"])
+async def test_the_coordinator_hears_whether_the_host_has_something_of_a_cluster(
+    coordinator: Running, fake: FakeCoordinator, calls: list[tuple[str, bool]], tmp_path: Path, there: str
+) -> None:
+    if there:
+        (tmp_path / there).parent.mkdir(parents=True)
+        (tmp_path / there).touch()
+    fake.states = [operation("succeeded")]
+    await join(wish(coordinator), 30, "text")
+    assert fake.requests("Enrol")[0].bare is (there == "")
 
 
 async def test_the_same_join_twice_enrols_once(
@@ -143,6 +161,25 @@ async def test_a_member_of_another_cluster_is_not_touched(
     with pytest.raises(Refused, match="member of another cluster"):
         await join(wish(coordinator), 30, "text")
     assert (calls, fake.asked) == ([], [])
+
+
+STOP = thishost.stop_service
+
+
+async def test_without_an_agent_to_stop_no_token_is_sent(
+    coordinator: Running,
+    fake: FakeCoordinator,
+    calls: list[tuple[str, bool]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "systemctl").write_text("#!/bin/sh\nexit 5\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(thishost, "stop_service", STOP)
+    with pytest.raises(InvalidInput, match="kubefort-agent is not installed"):
+        await join(wish(coordinator), 30, "text")
+    assert fake.requests("Enrol") == []
 
 
 async def test_a_wrong_pin_sends_no_token(

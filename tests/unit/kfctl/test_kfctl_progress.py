@@ -84,6 +84,14 @@ def test_lines_tell_each_change_once(capsys: pytest.CaptureFixture[str], monkeyp
     ]
 
 
+def test_lines_tell_phases_of_one_name_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines()
+    twice = (PhaseState("objects", "Write", "done", started=1.0, ended=2.0), PhaseState("objects", "Write again"))
+    for _ in range(2):
+        lines.state(operation(phases=twice))
+    assert [line.split(" ", 1)[1] for line in capsys.readouterr().out.splitlines()] == ["Write ... done (1 s)"]
+
+
 def test_json_has_one_object_for_each_change(capsys: pytest.CaptureFixture[str]) -> None:
     report = Json()
     report.state(operation())

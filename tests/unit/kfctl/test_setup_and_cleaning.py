@@ -7,11 +7,13 @@ import pytest
 from kfctl import cleaning, operator, setup, thishost
 from kfctl.operator import Operator
 from kubefort import document, identity, paths
-from kubefort.errors import InvalidInput, KubefortError, Unavailable
+from kubefort.errors import InvalidInput, KubefortError, Refused, Unavailable
 from kubefort.model.cluster import Cluster
 from kubefort.model.spec import Node, NodeSpec
 
-from tests.unit.kfctl.fakes import Authority
+from tests.unit.kfctl.fakes import Authority, FakeCoordinator, Running
+
+COUNTS = setup._counts
 
 
 @pytest.fixture
@@ -39,7 +41,11 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> None:
     async def at_once(*_: object) -> None:
         pass
 
+    async def counts(who: Operator) -> bool:
+        return True
+
     monkeypatch.setattr(thishost, "wait_for_port", at_once)
+    monkeypatch.setattr(setup, "_counts", counts)
     monkeypatch.setattr(thishost, "hostname", lambda: "cp1")
 
 
@@ -59,7 +65,7 @@ async def test_setup_keeps_the_operator_that_it_made(programs: Path, tmp_path: P
     assert who.address == "10.0.0.1:7444"
     assert who.authority == authority
     assert config.stat().st_mode & 0o777 == 0o600
-    assert calls(tmp_path)[-1] == "systemctl start kubefort-coordinator.service"
+    assert "systemctl start kubefort-coordinator.service" in calls(tmp_path)
     assert await setup.coordinator("10.0.0.1", config) == operator.load(config) == who
     assert sum("--operator-request" in call for call in calls(tmp_path)) == 1
 
@@ -76,6 +82,25 @@ async def test_an_operator_of_an_earlier_coordinator_is_replaced(
     who = await setup.coordinator("10.0.0.1", config)
     assert who.key != old.key
     assert who.authority == newer
+
+
+@pytest.mark.parametrize("how", ["ended", "revoked", "good"])
+async def test_an_operator_who_does_not_count_any_more_is_replaced(
+    programs: Path, tmp_path: Path, answering: None, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(setup, "_counts", COUNTS)
+    fake = FakeCoordinator()
+    with Running(fake) as running:
+        program(programs, "systemctl", "exit 0")
+        fake_setup(programs, fake.authority.pem)
+        config = tmp_path / "kfctl.yaml"
+        fake.authority.days_used, fake.authority.days_left = (10, -1) if how == "ended" else (0, 365)
+        who = fake.authority.identity("root@cp1")
+        old = Operator(f"127.0.0.1:{running.port}", who.key, who.certificate, who.authority)
+        operator.save(config, old)
+        if how == "revoked":
+            fake.failures["GetOverview"] = Refused("root@cp1 is not known (any more)")
+        assert (await setup.coordinator("10.0.0.1", config) == old) is (how == "good")
 
 
 async def test_a_missing_coordinator_package_is_named(programs: Path, tmp_path: Path, answering: None) -> None:
@@ -111,10 +136,10 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: Path) -> Pa
         ("IDENTITY", "identity"),
         ("ARTIFACTS", "artifacts"),
         ("SPEC", "spec.json"),
+        ("OWNED", "owned.json"),
         ("AGENT_CONFIG", "agent.yaml"),
     ):
         monkeypatch.setattr(paths, name, tmp_path / value)
-    monkeypatch.setattr(cleaning, "OWNED", tmp_path / "owned.json")
     monkeypatch.setattr(thishost, "require_root", lambda _: None)
     Authority().identity("w1").save(paths.IDENTITY)
     spec = NodeSpec(7, Cluster("v1.36.2"), Node("w1", "10.0.0.2", "worker"), "node", paused_until=9e9)

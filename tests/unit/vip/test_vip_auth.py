@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from kubefort_agent.vip import auth, codec
 from kubefort_agent.vip.auth import AuthError, Sequence, Verifier
 from kubefort_agent.vip.codec import Advert, Decoded
@@ -100,6 +99,7 @@ def test_the_offset_of_clocks_is_told() -> None:
     assert verifier().check(sent(auth.clock_sequence(NOW + 2.5)), A, NOW) == pytest.approx(2.5, abs=0.001)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**64 - 1), st.integers(1, 2**63 - 1))
 def test_serial_arithmetic_wraps(number: int, step: int) -> None:
     later = (number + step) % 2**64
@@ -108,6 +108,7 @@ def test_serial_arithmetic_wraps(number: int, step: int) -> None:
     assert not auth.newer(number, number)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 4e9), max_size=50))
 def test_a_sequence_grows_whatever_the_clock_does(times: list[float]) -> None:
     sequence = Sequence(auth.clock_sequence(2e9))

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-
 from kubefort.errors import Unavailable
 from kubefort.vipfile import VipReply, VipRequest
 from kubefort_agent.vip.client import ask

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from kubefort_agent.vip import auth, codec
 from kubefort_agent.vip.codec import Advert, CodecError
 
@@ -66,6 +65,7 @@ def adverts(version: int, size: int) -> st.SearchStrategy[Advert]:
     )
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_decode_of_encode_is_the_same(data: st.DataObject) -> None:
     version, size = data.draw(st.sampled_from([(2, 4), (3, 4), (3, 16)]))
@@ -78,6 +78,7 @@ def test_decode_of_encode_is_the_same(data: st.DataObject) -> None:
     assert decoded.trailer == trailer
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80), st.sampled_from([4, 16]), st.booleans())
 def test_any_bytes_raise_nothing_but_the_codecs_error(data: bytes, size: int, verify: bool) -> None:
     cause, version = "", 0
@@ -88,6 +89,7 @@ def test_any_bytes_raise_nothing_but_the_codecs_error(data: bytes, size: int, ve
     assert cause in ("length", "version", "type", "checksum") or version in (2, 3)
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=8, max_size=60), st.integers(0, 479))
 def test_a_flipped_bit_never_passes_the_checksum(data: bytes, bit: int) -> None:
     advert = Advert(3, 51, 200, 100, (data[:4], data[4:8]))
@@ -98,6 +100,7 @@ def test_a_flipped_bit_never_passes_the_checksum(data: bytes, bit: int) -> None:
         codec.decode(bytes(good), b"\x0a\0\0\x01", b"\xe0\0\0\x12")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=64))
 def test_checksum_is_rfc_1071s(data: bytes) -> None:
     padded = data + b"\0" * (len(data) % 2)

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import pytest
-
 from kubefort.vipfile import VipFile, VipReply, VipRequest
 from kubefort_agent.vip import arp, auth, codec, drain, netlink
 from kubefort_agent.vip.group import OFFER_MS, Group

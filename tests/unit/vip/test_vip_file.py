@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 import pytest
-
 from kubefort import vipfile
 from kubefort.errors import InvalidInput
 from kubefort.vipfile import VipFile, VipReply, VipRequest

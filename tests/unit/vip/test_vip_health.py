@@ -14,7 +14,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-
 from kubefort.vipfile import VipHealth
 from kubefort_agent.vip.health import Probe, Result, Verdict, judge, parse_response
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-
 from kubefort_agent.vip.machine import Announce, Claim, Machine, Prepare, Release, Send, Settings, State
 
 A, B, C = b"\x0a\0\0\x01", b"\x0a\0\0\x02", b"\x0a\0\0\x03"
@@ -150,7 +149,7 @@ def test_a_sick_active_stays_until_somebody_healthy_takes_over() -> None:
     one = active(254)
     assert one.health(1.0, False) == [Send(154)]
     assert one.state is State.ACTIVE
-    assert one.advert(1.05, B, 253, I) == [Release(drain=True)]
+    assert one.advert(1.05, B, 253, I) == [Release(drain=False)]
 
 
 def test_move_keeps_the_address_until_the_successor_is_heard() -> None:
@@ -264,13 +263,26 @@ def test_another_successor_ends_the_preparation() -> None:
     assert one.state is State.BACKUP
 
 
-def test_a_sick_living_active_is_taken_over_from_with_preparation_and_a_dead_one_without() -> None:
-    one = machine(253, A, drain=True)
+@pytest.mark.parametrize(("heard", "first"), [(252, Prepare(B)), (154, Claim())])
+def test_preempting_a_living_active_forwards_to_it_unless_it_is_sick(heard: int, first: object) -> None:
+    one = machine(253, A, drain=True, preempt=True)
     one.startup(0.0)
     for step in range(1, 4):
-        assert one.advert(step * I, B, 154, I) == []
-    assert one.timer(0.32) == [Prepare(B)]
-    other = machine(253, A, drain=True)
-    other.startup(0.0)
-    other.advert(0.05, B, 154, I)
-    assert other.timer(0.32) == [Claim(), Send(253)]
+        assert one.advert(step * I, B, heard, I) == []
+    assert one.timer(0.32)[0] == first
+
+
+def test_a_dead_active_is_taken_over_from_without_preparation() -> None:
+    one = machine(253, A, drain=True)
+    one.startup(0.0)
+    one.advert(0.05, B, 254, I)
+    assert one.deadline is not None
+    assert one.timer(one.deadline) == [Claim(), Send(253)]
+
+
+def test_taking_over_from_a_living_active_prepares_first() -> None:
+    one = machine(100, A, drain=True)
+    one.startup(0.0)
+    one.advert(0.1, B, 120, I)
+    assert one.take(0.15, 60.0) == [Prepare(B)]
+    assert one.prepared(0.16) == [Claim(), Send(255)]

@@ -11,7 +11,6 @@ import random
 from dataclasses import dataclass, field
 
 import pytest
-
 from kubefort_agent.vip.machine import Action, Machine, Prepare, Send, Settings, State
 
 INTERVAL = 0.1
