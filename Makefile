@@ -115,6 +115,8 @@ bench-%: packages ## one benchmark; its last line is one JSON object
 	$(NEEDS_ROOT)
 	@$(PYTHON) -m tests.bench.$(subst -,_,$*)
 
+bench-vip: apt-test
+
 ## Showing
 
 .PHONY: demo demo-down

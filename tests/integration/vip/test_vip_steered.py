@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -16,19 +17,22 @@ from kubefort.model.spec import NodeSpec, VipKey
 from kubefort.model.status import Facts, NodeStatus
 from kubefort.waiting import within
 from kubefort_agent.components.vip import vip_file
+from kubefort_agent.host import vip
+from kubefort_agent.reconcile.report import Report
+from kubefort_agent.reconcile.vipwatch import VipWatch
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.operations import kinds
 from kubefort_coordinator.operations.runner import Runner
 from kubefort_coordinator.records import ClusterRecord, HostRecord, Settings
 
 from tests.integration.vip.netns import VIP, Host, Lab, wait_for
-from tests.integration.vip.test_vip_handover import serve, traffic
+from tests.integration.vip.traffic import serve, traffic
 
 VIRTUAL = VirtualIP(VIP)
 
 
 class Steered:
-    """A coordinator, and a very small agent for each of three hosts."""
+    """A coordinator, and for each of three hosts as much of an agent as concerns the virtual IP."""
 
     def __init__(self, lab: Lab, folder: Path, *, keys: bool) -> None:
         self.lab, self.folder = lab, folder
@@ -41,6 +45,8 @@ class Steered:
         records.put_cluster(record)
         self.hosts: dict[str, Host] = {}
         self.taken: dict[str, NodeSpec] = {}
+        self.reports: dict[str, Report] = {}
+        self.watches: dict[str, VipWatch] = {}
         for index in range(3):
             host = lab.host()
             name = f"cp{host.number}"
@@ -48,6 +54,9 @@ class Steered:
             facts = Facts(hostname=name, machine_id=name, address=host.address)
             records.put_host(HostRecord(name, "control-plane", host.address, facts, index, stage="node"))
             self.coordinator.observer.connected(name)
+            self.reports[name] = report = Report(name)
+            ask = partial(vip.status, host.run_folder / "vip.sock")
+            self.watches[name] = VipWatch(report, partial(self.coordinator.spec, name), ask)
         self.coordinator.publish()
         for name in self.hosts:
             self.take_up(name, self.coordinator.spec(name))
@@ -63,13 +72,14 @@ class Steered:
 
     async def agents(self) -> None:
         while True:
-            for name, host in self.hosts.items():
+            for name in self.hosts:
                 spec = self.coordinator.spec(name)
                 if spec != self.taken[name]:
                     self.take_up(name, spec)
-                vip = await asyncio.to_thread(host.told)
-                status = NodeStatus(spec.generation, True, self.coordinator.records.need_host(name).facts, vip=vip)
-                self.coordinator.observer.status(name, status)
+                await self.watches[name].look(spec)
+                facts = self.coordinator.records.need_host(name).facts
+                found = self.reports[name].status().vip
+                self.coordinator.observer.status(name, NodeStatus(spec.generation, True, facts, vip=found))
             await asyncio.sleep(0.1)
 
     async def perform(self, kind: str, arguments: VipMoveArguments | VipRotateKeyArguments) -> OperationState:
@@ -89,6 +99,10 @@ class Steered:
         while any(self.coordinator.observer.sight(name).status is None for name in self.hosts):
             await asyncio.sleep(0.05)
 
+    def told(self, name: str) -> list[str]:
+        """The events of a host's agent."""
+        return [event.reason for event in self.reports[name].events]
+
     async def close(self) -> None:
         for task in self.tasks:
             task.cancel()
@@ -107,11 +121,14 @@ async def steered(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> A
 async def test_a_move_breaks_nothing(steered: Steered) -> None:
     for host in steered.hosts.values():
         serve(host)
-    running = traffic(steered.lab.host())
+    running = traffic(steered.lab.host(), VIP)
     state = await steered.perform("vip-move", VipMoveArguments("cp2"))
     assert state.status == "succeeded", state
     assert steered.lab.holders() == [2]
     await asyncio.sleep(1)
+    assert steered.told("cp1") == ["VipTaken", "VipReleased"]
+    assert steered.told("cp2") == ["VipTaken"]
+    assert "priority 254 heard, ours is 253" in steered.reports["cp1"].events[-1].message
     output, _ = running.communicate("\n", timeout=30)
     told = json.loads(output)
     assert told["errors"] == []

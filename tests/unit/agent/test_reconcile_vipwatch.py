@@ -33,9 +33,8 @@ class Bench:
 
 def spec(role: Role = "control-plane", **changes: Any) -> NodeSpec:
     cluster = Cluster("v1.36.2", vip=VirtualIP("10.0.0.100"))
-    return NodeSpec(
-        **({"generation": 1, "cluster": cluster, "node": Node("cp1", "10.0.0.1", role), "stage": "node"} | changes)
-    )
+    settings: dict[str, Any] = {"generation": 1, "cluster": cluster, "node": Node("cp1", "10.0.0.1", role)}
+    return NodeSpec(**{**settings, "stage": "node", **changes})
 
 
 async def test_every_transition_is_an_event_with_its_reason() -> None:

@@ -306,7 +306,7 @@ async def test_the_key_is_due_when_it_is_a_month_old_and_all_are_there(fleet: Fl
 async def test_the_schedule_begins_what_is_due(fleet: Fleet) -> None:
     fleet.now += schedule.ROTATE_AFTER_S + 1
     task = asyncio.create_task(schedule.keep(fleet.coordinator, fleet.runner, 0.0))
-    while not fleet.record.vip_send_key == 2 or fleet.runner.states()[-1].status != "succeeded":
+    while fleet.record.vip_send_key != 2 or fleet.runner.states()[-1].status != "succeeded":
         await fleet.coordinator.changed.wait(fleet.coordinator.changed.count, 0.1)
     task.cancel()
     assert [state.kind for state in fleet.runner.states()] == ["vip-rotate-key"]
