@@ -105,7 +105,8 @@ def _etcd(context: Context) -> Iterator[Resource]:
     yield from _identities(context.at("control-plane"))
     yield Folder(ETCD_DATA, 0o700)
     yield from kubelet(context.at("node"))
-    yield from _run("etcd", context.at("etcd"))
+    if context.spec.etcd is not None or context.spec.reaches("control-plane"):
+        yield from _run("etcd", context.at("etcd"))
 
 
 def _identities(context: Context) -> Iterator[Resource]:

@@ -7,11 +7,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-# structlog takes rich along where it finds it: 5 MB for tracebacks in colour.
-sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
-
-from kubefort import __version__, log, paths  # noqa: E402
-from kubefort.errors import KubefortError  # noqa: E402
+from kubefort import __version__, log, paths
+from kubefort.errors import KubefortError
 
 
 def main(arguments: list[str] | None = None) -> int:

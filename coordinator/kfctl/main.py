@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -57,4 +58,5 @@ def cli(ctx: click.Context, kfctl_config: Path) -> None:
 
 def main() -> None:
     """Entry point of the program."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what gRPC logs, kfctl says better
     cli(prog_name="kfctl")

@@ -133,8 +133,9 @@ class Coordinator:
                 LOG.error("events are lost", number=len(heard), why=error.message)
 
     def control_planes(self, stage: Stage = "control-plane") -> list[HostRecord]:
-        """Control-plane hosts at `stage` or beyond."""
-        return [each for each in self.records.hosts() if each.role == CONTROL_PLANE and reaches(each, stage)]
+        """Control-plane hosts at `stage` or beyond; for "etcd", those that are members."""
+        found = [each for each in self.records.hosts() if each.role == CONTROL_PLANE and reaches(each, stage)]
+        return [each for each in found if each.etcd is not None] if stage == "etcd" else found
 
     def _own(self, name: AuthorityName, *organizations: str) -> tuple[bytes, bytes, bytes]:
         """Authority, certificate and key (PEM) of the coordinator as a client; a new one every day."""

@@ -95,7 +95,7 @@ def pin(ca_pem: str) -> str:
 def fetch_authority(address: str, pin: str, timeout: float = 10.0) -> str:
     """The authority's certificate (PEM) that the server at `address` (host:port) shows and whose pin is `pin`.
 
-    Raises Refused where it shows none with this pin, Unavailable where it does not answer. Blocks.
+    Raises Refused where it shows none with this pin or our clock is far off, Unavailable without an answer. Blocks.
     """
     from cryptography.hazmat.primitives import serialization
 
@@ -119,11 +119,25 @@ def fetch_authority(address: str, pin: str, timeout: float = 10.0) -> str:
     found = [_certificate(der) for der in chain]
     for certificate in found:
         if _pin(certificate) == pin.lower():
+            _check_time(found)
             return certificate.public_bytes(serialization.Encoding.PEM).decode()
     raise Refused(
         f"{address} is not the coordinator you expect: none of its certificates has the pin {pin}",
         "copy the join command again from `kfctl token create`; if it is right, somebody answers in its place",
     )
+
+
+def _check_time(chain: list[Certificate]) -> None:
+    """Raises Refused where our clock lies outside of a certificate's time; TLS would only say that it is bad."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    for certificate in chain:
+        begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        if not begin <= now <= end:
+            raise Refused(
+                f"the clock of this host says {now:%Y-%m-%d %H:%M} UTC, and the coordinator's certificate is good "
+                f"from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}",
+                "set the clock right, for instance with `systemctl restart systemd-timesyncd` or chrony",
+            )
 
 
 @dataclass(frozen=True)

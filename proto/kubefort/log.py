@@ -8,7 +8,14 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
-import structlog
+# structlog takes rich along where it finds it: 5 MB for tracebacks in colour, which no journal shows.
+_hidden = "rich" not in sys.modules
+if _hidden:
+    sys.modules["rich"] = None  # type: ignore[assignment]
+import structlog  # noqa: E402
+
+if _hidden:
+    del sys.modules["rich"]
 
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 

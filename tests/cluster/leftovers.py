@@ -25,7 +25,7 @@ COMMANDS = {
 """Kind → shell command that prints one thing a line."""
 
 OTHERS = re.compile(
-    r" ?(/var/lib/(containerd|systemd|dpkg|apt|private|logrotate|kubefort/coordinator)\b"
+    r" ?(/var/lib/(containerd|systemd|dpkg|apt|private|logrotate|kubefort/coordinator|kubefort d)\b"
     r"|/etc/(kubefort/kfctl\.yaml|ld\.so\.cache|machine-id|resolv\.conf|\.updated|\.pwd\.lock)"
     r"|/etc/systemd/system/multi-user\.target\.wants/kubefort-)"
 )

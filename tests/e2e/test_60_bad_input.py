@@ -71,16 +71,6 @@ def reset_two(operator: Operator, two: Host) -> None:
 # -- what keeps `kfctl init` from a cluster
 
 
-def test_subnets_that_overlap(one: Host, operator: Operator) -> None:
-    fails(one, *INIT, "--pod-network-cidr=10.96.0.0/16", says=("overlap", r"10\.96\.0\.0/1[26]"))
-
-
-def test_subnets_that_the_host_routes_elsewhere(one: Host, operator: Operator) -> None:
-    net = f"{one.address.rpartition('.')[0]}.0/24"
-    said = fails(one, *INIT, f"--pod-network-cidr={net}", says=("overlap|inside", re.escape(net)))
-    assert "kubernetes" not in one.run("ls", "/etc").split(), said
-
-
 def test_a_corrupt_bundle(one: Host, operator: Operator) -> None:
     one.run("cp", "-r", "--reflink=auto", BUNDLE, "/root/corrupt")
     one.run("dd", "if=/dev/urandom", "of=/root/corrupt/images/etcd.tar", "bs=1k", "count=1", "seek=9", "conv=notrunc")
@@ -95,6 +85,16 @@ def test_a_disk_that_is_full_in_mid_bundle(one: Host, operator: Operator) -> Non
         fails(one, *INIT, says=("No space left", "free space"))
     finally:
         one.free_disk("/var/lib")
+
+
+def test_subnets_that_overlap(one: Host, operator: Operator) -> None:
+    fails(one, *INIT, "--pod-network-cidr=10.96.0.0/16", says=("overlap", r"10\.96\.0\.0/1[26]"))
+
+
+def test_subnets_that_the_host_routes_elsewhere(one: Host, operator: Operator) -> None:
+    net = f"{one.address.rpartition('.')[0]}.0/24"
+    said = fails(one, *INIT, f"--pod-network-cidr={net}", says=("overlap|inside", re.escape(net)))
+    assert "kubernetes" not in one.run("ls", "/etc").split(), said
 
 
 def test_a_foreign_etcd_data_folder(one: Host, operator: Operator) -> None:
@@ -216,7 +216,7 @@ def test_a_coordinator_that_stops_during_a_join_and_faults_that_are_put_right(
     one: Host, two: Host, operator: Operator
 ) -> None:
     """The runtime's CRI plugin is disabled, and /etc/fstab has swap; Ctrl-C, and the coordinator away for a while."""
-    two.write("/etc/containerd/config.toml", 'version = 2\ndisabled_plugins = ["cri"]\n')
+    two.write("/etc/containerd/config.toml", 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n')
     two.run("systemctl", "restart", "containerd")
     two.write("/etc/fstab", two.run("cat", "/etc/fstab", check=False) + "/swapfile none swap sw 0 0\n")
     command = join_command(operator)

@@ -35,7 +35,7 @@ def probes(spec: NodeSpec) -> tuple[Probe, ...]:
         result.append(Probe("kubelet", "http://127.0.0.1:10248/healthz"))
     if not spec.is_control_plane:
         return tuple(result)
-    if spec.reaches("etcd"):
+    if spec.reaches("etcd") and spec.etcd is not None:
         loopback = "::1" if ":" in spec.node.address else "127.0.0.1"
         result.append(Probe("etcd", f"http://{host_port(loopback, METRICS_PORT)}/health"))
     if spec.reaches("control-plane"):

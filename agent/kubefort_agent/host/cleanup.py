@@ -29,6 +29,7 @@ FOLDERS = (
     "/var/lib/kubefort/secrets",
     "/var/lib/kubefort/units",
     "/var/lib/kubefort/artifacts",
+    "/var/lib/kubefort-vip",
 )
 MOUNTS = ("/var/lib/kubelet/", "/run/netns/cni-", "/var/run/netns/cni-")
 DEVICES = ("cni0",)

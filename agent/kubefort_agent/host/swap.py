@@ -25,7 +25,7 @@ def areas(root: Path) -> list[str]:
 def fstab_lines(fstab: Path) -> list[str]:
     """Lines that would turn swap on at boot."""
     try:
-        lines = fstab.read_text().splitlines()
+        lines = _text(fstab).splitlines()
     except OSError:
         return []
     return [line for line in lines if not line.lstrip().startswith("#") and line.split()[2:3] == ["swap"]]
@@ -42,8 +42,8 @@ async def off(root: Path, systemd: Systemd) -> None:
     fstab = root / "etc/fstab"
     unwanted = fstab_lines(fstab)
     if unwanted:
-        text = "\n".join(MARK + line if line in unwanted else line for line in fstab.read_text().splitlines())
-        files.write(fstab, text + "\n", fstab.stat().st_mode & 0o7777)
+        text = "\n".join(MARK + line if line in unwanted else line for line in _text(fstab).splitlines())
+        _write(fstab, text + "\n")
         await systemd.reload()
     for unit in await units(root, systemd):
         await systemd.stop(unit)
@@ -58,8 +58,17 @@ async def off(root: Path, systemd: Systemd) -> None:
 async def restore(fstab: Path, in_use: tuple[str, ...]) -> None:
     """fstab's lines as they were, and the areas that were in use again; an area that cannot be is left."""
     if fstab.exists():
-        text = fstab.read_text()
+        text = _text(fstab)
         if MARK in text:
-            files.write(fstab, text.replace(MARK, ""), fstab.stat().st_mode & 0o7777)
+            _write(fstab, text.replace(MARK, ""))
     for area in in_use:
         await run("swapon", area, check=False)
+
+
+def _text(fstab: Path) -> str:
+    """Its comments may be in any encoding, and stay as they are."""
+    return fstab.read_text(errors="surrogateescape")
+
+
+def _write(fstab: Path, text: str) -> None:
+    files.write(fstab, text.encode(errors="surrogateescape"), fstab.stat().st_mode & 0o7777)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from kubefort.run import CommandFailed, run
+
+from kubefort_agent.host.digest import fingerprint
 
 _PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload")
 
@@ -102,6 +106,20 @@ class Systemd:
     async def _change(self, *arguments: str) -> None:
         self.forget()
         await run("systemctl", *arguments, timeout=120)
+
+
+def trace(name: str, root: Path) -> object:
+    """Another one whenever a unit was stopped, started, enabled, disabled or edited; None where it does not run.
+
+    All of it is files: the link that systemd keeps while a unit runs, those that start it at boot, and its own.
+    """
+    units = root / "etc/systemd/system"
+    try:
+        invocation = os.readlink(root / "run/systemd/units" / f"invocation:{name}")
+    except OSError:
+        return None
+    wants = tuple(sorted(str(link) for link in units.glob(f"*.wants/{name}")))
+    return invocation, wants, fingerprint(units / name), fingerprint(units / f"{name}.d")
 
 
 def _parse(block: str) -> UnitState:

@@ -64,9 +64,7 @@ async def runtime(host: Host, spec: NodeSpec) -> list[Check]:
         message = f"containerd.service is {state.active} and will be started"
         found.append(Check("CRI", "warning", message, "systemctl enable --now containerd"))
     config = host.path("/etc/containerd/config.toml")
-    if config.exists() and re.search(
-        r'^\s*disabled_plugins\s*=.*"(io\.containerd\.grpc\.v1\.)?cri"', config.read_text(), re.M
-    ):
+    if config.exists() and _CRI_DISABLED.search(config.read_text(errors="replace")):
         message = "containerd's CRI plugin is disabled in /etc/containerd/config.toml (Docker's package does that)"
         found.append(Check("CRI", "warning", f"{message}; the file will be replaced, and put back by reset"))
     return found
@@ -77,9 +75,7 @@ async def network_plugins(host: Host, spec: NodeSpec) -> list[Check]:
     if spec.cluster.pod_network != "routed":
         return []
     folder = (await facts.gather(host.root)).cni_bin_dir
-    missing = [
-        name for name in ("bridge", "host-local", "loopback", "portmap") if not host.path(f"{folder}/{name}").exists()
-    ]
+    missing = [name for name in CNI_PLUGINS if not host.path(f"{folder}/{name}").exists()]
     if not missing:
         return []
     family = facts.os_family(facts.os_release(host.root))

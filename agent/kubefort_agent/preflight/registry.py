@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
-from kubefort.errors import KubefortError
 from kubefort.model.spec import NodeSpec
 from kubefort.model.status import Check
 
@@ -32,9 +31,9 @@ async def preflight(host: Host, spec: NodeSpec) -> tuple[Check, ...]:
 async def _run(checker: Checker, host: Host, spec: NodeSpec) -> list[Check]:
     try:
         return list(await checker(host, spec))
-    except (KubefortError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - the others still tell what they found
         name = getattr(checker, "__name__", "check")
-        return [Check(name, "warning", f"this check itself failed: {error}")]
+        return [Check(name, "warning", f"this check itself failed: {error or type(error).__name__}")]
 
 
 def _weighed(check: Check, ignored: tuple[str, ...]) -> Check:

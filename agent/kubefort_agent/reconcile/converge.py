@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import itertools
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -68,8 +70,14 @@ async def observe(host: Host, resources: Sequence[Resource], ledger: Ledger) -> 
     return outcome
 
 
-async def converge(host: Host, resources: Iterable[Resource], doing: Doing = _unseen) -> Outcome:
-    """Bring `resources` about, each `own`ed already. Ends at the first that fails: those after it depend on it."""
+async def converge(
+    host: Host, resources: Iterable[Resource], doing: Doing = _unseen, *, repair: bool = False
+) -> Outcome:
+    """Bring `resources` about, each `own`ed already. Ends at the first that fails: those after it depend on it.
+
+    Not so in a `repair`, where all of them were there once: a certificate that nobody can renew now does not keep a
+    route from coming back.
+    """
     outcome = Outcome()
     for _, group in itertools.groupby(resources, key=_group):
         members = list(group)
@@ -77,24 +85,28 @@ async def converge(host: Host, resources: Iterable[Resource], doing: Doing = _un
         looks = await asyncio.gather(*(resource.diff(host) for resource in members), return_exceptions=True)
         for resource, look in zip(members, looks, strict=True):
             if isinstance(look, (KubefortError, OSError)):
-                return _failed(outcome, resource, (), look)
-            if isinstance(look, BaseException):
+                _failed(outcome, resource, (), look)
+            elif isinstance(look, BaseException):
                 raise look
-            if look:
+            elif look:
                 diffs.append((resource, look))
+        if outcome.error and not repair:
+            return outcome
         gate = asyncio.Semaphore(AT_ONCE)
         results = await asyncio.gather(
             *(_apply(host, resource, gate, doing) for resource, _ in diffs), return_exceptions=True
         )
         for (resource, found), result in zip(diffs, results, strict=True):
             if isinstance(result, (KubefortError, OSError)):
-                return _failed(outcome, resource, found, result)
-            if isinstance(result, BaseException):
+                _failed(outcome, resource, found, result)
+            elif isinstance(result, BaseException):
                 raise result
-            if result:
+            elif result:
                 outcome.pending += result
             else:
                 outcome.applied.append((resource.key, found))
+        if outcome.error and not repair:
+            return outcome
     return outcome
 
 
@@ -137,8 +149,17 @@ async def _apply(host: Host, resource: Resource, gate: asyncio.Semaphore, doing:
     return await resource.diff(host)
 
 
-def _failed(outcome: Outcome, resource: Resource, diff: tuple[str, ...], error: Exception) -> Outcome:
+def _failed(outcome: Outcome, resource: Resource, diff: tuple[str, ...], error: Exception) -> None:
     outcome.pending += diff
-    outcome.error = f"{resource.key}: {error}"
+    outcome.error = outcome.error or f"{resource.key}: {in_words(error)}"
     _log.warning("cannot apply", resource=resource.key, error=str(error))
-    return outcome
+
+
+def in_words(error: Exception) -> str:
+    """What a person is told of an error, with what to type."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        folder = os.path.dirname(str(error.filename or "")) or "/var/lib"
+        return f"{error}\nMake room (`df -h {folder}`); it goes on by itself."
+    if isinstance(error, OSError) and error.errno == errno.EROFS:
+        return f"{error}\nThe kernel made the disk read-only: `dmesg` says why; mend it, then `mount -o remount,rw`."
+    return str(error)

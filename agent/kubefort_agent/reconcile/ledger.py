@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 from kubefort import files, paths
 from kubefort.document import decode, encode
+from kubefort.errors import InvalidInput
 
 from kubefort_agent.resources.undo import Undo
 
@@ -27,7 +28,15 @@ class Ledger:
         self._path = path
         self._entries: dict[str, Entry] = {}
         if path.exists():
-            self._entries = {e.key: e for e in decode(path.read_bytes(), tuple[Entry, ...], str(path))}
+            try:
+                entries = decode(path.read_bytes(), tuple[Entry, ...], str(path))
+            except InvalidInput as error:
+                raise InvalidInput(
+                    error.message,
+                    "Another version of kubefort-agent wrote it, so install that one. Moved away, all that was made "
+                    "until now would stay on this host after a reset.",
+                ) from error
+            self._entries = {entry.key: entry for entry in entries}
 
     def __contains__(self, key: str) -> bool:
         return key in self._entries

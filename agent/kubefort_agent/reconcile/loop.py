@@ -17,7 +17,7 @@ from kubefort.waiting import backoff, within
 
 from kubefort_agent.host import Host, cleanup, facts, memory
 from kubefort_agent.host.facts import HostFacts
-from kubefort_agent.reconcile.converge import CLUSTER, Outcome, converge, observe, own, remove_unwanted
+from kubefort_agent.reconcile.converge import CLUSTER, Outcome, converge, in_words, observe, own, remove_unwanted
 from kubefort_agent.reconcile.health import HasProbes, Health
 from kubefort_agent.reconcile.ledger import Ledger
 from kubefort_agent.reconcile.probes import Prober
@@ -83,7 +83,7 @@ class Reconciler:
         try:
             outcome = await self._pass(spec)
         except (KubefortError, OSError) as error:
-            outcome = Outcome(error=str(error))
+            outcome = Outcome(error=in_words(error))
         except Exception as error:  # noqa: BLE001 - reported, it is better than a restart for ever
             _log.error("a fault of kubefort-agent itself", trace=traceback.format_exc())
             outcome = Outcome(error=f"{type(error).__name__}: {error}")
@@ -115,8 +115,9 @@ class Reconciler:
         wanted = {CLUSTER, *(resource.key for resource in resources)}
         removed, stuck = await self._remove(wanted, images=False)
         due = [resource for resource in resources if self._is_due(resource)]
-        outcome = await converge(self._host, due, self.report.doing)
+        outcome = await converge(self._host, due, self.report.doing, repair=self._specs.was_reached(spec))
         if outcome.in_sync:
+            self._specs.mark_reached(spec)
             more, stuck = await self._remove(wanted, images=True)
             removed += more
             if outcome.applied or removed:
@@ -130,7 +131,7 @@ class Reconciler:
         try:
             return await remove_unwanted(self._host, wanted, self._ledger, images=images), ""
         except (KubefortError, OSError) as error:
-            return [], f"removing what is not wanted any more: {error}"
+            return [], f"removing what is not wanted any more: {in_words(error)}"
 
     async def _resources(self, spec: NodeSpec) -> tuple[Resource, ...]:
         """Built again for a new spec and after an error, for then the host's facts may be others."""
@@ -161,6 +162,7 @@ class Reconciler:
         """Stage absent: nothing of ours stays."""
         self._synced.clear()
         self._checked = None
+        self._specs.forget_reached()
         if len(self._ledger) == 0:
             return Outcome()
         await cleanup.stop(self._host)

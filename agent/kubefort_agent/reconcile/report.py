@@ -38,13 +38,14 @@ class Report:
         self._vip: dict[str, object] = {}
         self._told = ""
         self._doing: dict[str, None] = {}
+        self._looking = Outcome()
 
     def begin(self, spec: NodeSpec) -> None:
         """A pass for a spec that was not looked at before: nothing that was said for another one counts any more."""
         if self._spec is not None and self._spec.generation == spec.generation:
             return
         self._spec, self._checks = spec, None
-        self._outcome = Outcome(pending=[f"looking what differs from generation {spec.generation}"])
+        self._outcome = self._looking = Outcome(pending=[f"looking what differs from generation {spec.generation}"])
         self.changed.set()
 
     @contextlib.asynccontextmanager
@@ -103,7 +104,8 @@ class Report:
     def status(self) -> NodeStatus:
         """The status as of now."""
         spec, outcome = self._spec, self._outcome
-        pending = (*self._doing, *outcome.pending, *((outcome.error,) if outcome.error else ()))
+        left = () if self._doing and outcome is self._looking else outcome.pending
+        pending = (*self._doing, *left, *((outcome.error,) if outcome.error else ()))
         return NodeStatus(
             observed_generation=spec.generation if spec else 0,
             converged=self.converged,

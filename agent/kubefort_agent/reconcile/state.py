@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -23,8 +24,9 @@ class SpecFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._mark = path, path.with_name("reached")
         self.spec: NodeSpec | None = None
+        self._reached: tuple[NodeSpec, bool] | None = None
         try:
             self.spec = decode(path.read_bytes(), NodeSpec, str(path))
         except FileNotFoundError:
@@ -35,6 +37,26 @@ class SpecFile:
     @property
     def generation(self) -> int:
         return self.spec.generation if self.spec else 0
+
+    def was_reached(self, spec: NodeSpec) -> bool:
+        """Whether this host was in sync with this very spec before, maybe in an earlier life of ours."""
+        if self._reached is None or self._reached[0] is not spec:
+            try:
+                found = self._mark.read_text()
+            except FileNotFoundError:
+                found = ""
+            self._reached = (spec, found == _digest(spec))
+        return self._reached[1]
+
+    def mark_reached(self, spec: NodeSpec) -> None:
+        if not self.was_reached(spec):
+            files.write(self._mark, _digest(spec), 0o600)
+            self._reached = (spec, True)
+
+    def forget_reached(self) -> None:
+        if self._mark.exists():
+            files.remove(self._mark)
+        self._reached = None
 
     def accept(self, spec: NodeSpec, own_name: str, *, bare: bool = False) -> bool:
         """Keep a spec; False where it is the one we have. Raises Refused for an older one and for another host's.
@@ -66,3 +88,7 @@ def _refuse_paths(spec: NodeSpec) -> None:
     for artifact in spec.artifacts:
         if not _DIGEST.fullmatch(artifact.sha256):
             raise Refused(f"the spec's artifact {artifact.name} has no SHA-256 but {artifact.sha256!r}")
+
+
+def _digest(spec: NodeSpec) -> str:
+    return hashlib.sha256(encode(spec)).hexdigest()

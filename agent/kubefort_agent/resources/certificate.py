@@ -12,7 +12,7 @@ from kubefort import files
 from kubefort.kubeadm.certificates import AUTHORITY_FILES, Certificate
 
 from kubefort_agent.host.digest import fingerprint
-from kubefort_agent.resources.pair import good_pair, own_hour
+from kubefort_agent.resources.pair import good_pair, kept_pair, own_hour
 from kubefort_agent.resources.undo import RemoveFolder, RestoreFile, Undo
 
 if TYPE_CHECKING:
@@ -95,9 +95,10 @@ class CertificateFiles:
             files.write(host.path(self.path), signed, 0o644)
 
     async def undo(self, host: Host) -> tuple[Undo, ...]:
+        kept = RestoreFile(str(kept_pair(self.certificate)))
         if self.is_kubelets:
-            return (RemoveFolder(str(self.path.parent), everything=True),)
-        return (RestoreFile(str(self.path)), RestoreFile(str(self.key_path)))
+            return (RemoveFolder(str(self.path.parent), everything=True), kept)
+        return (RestoreFile(str(self.path)), RestoreFile(str(self.key_path)), kept)
 
 
 def _followed(host: Host, path: Path) -> Path:

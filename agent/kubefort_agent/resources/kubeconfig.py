@@ -12,7 +12,7 @@ from kubefort import files
 from kubefort.kubeadm.certificates import Certificate
 
 from kubefort_agent.host.digest import fingerprint
-from kubefort_agent.resources.pair import good_pair, own_hour
+from kubefort_agent.resources.pair import good_pair, kept_pair, own_hour
 from kubefort_agent.resources.undo import RestoreFile, Undo
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ class Kubeconfig:
         return certificate, key
 
     async def undo(self, host: Host) -> tuple[Undo, ...]:
-        return (RestoreFile(str(self.path)),)
+        kept = () if self.names_a_file else (RestoreFile(str(kept_pair(self.certificate))),)
+        return (RestoreFile(str(self.path)), *kept)
 
 
 def _base64(data: bytes) -> str:

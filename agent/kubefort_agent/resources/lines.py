@@ -9,7 +9,7 @@ HEADER = "# Written by kubefort-agent."
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text().splitlines()
+        return path.read_text(errors="replace").splitlines()
     except FileNotFoundError:
         return []
 

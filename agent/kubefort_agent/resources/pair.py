@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kubefort import files
@@ -14,7 +15,12 @@ from kubefort_agent.resources.secret import KEPT
 if TYPE_CHECKING:
     from kubefort_agent.host import Host
 
+CERTIFICATES = KEPT / "certificates"
 HOUR_NS = 3_600_000_000_000
+
+
+def kept_pair(certificate: Certificate) -> Path:
+    return CERTIFICATES / f"{certificate.name}.pem"
 
 
 async def good_pair(host: Host, wanted: Certificate, algorithm: str, authority: bytes) -> tuple[bytes, bytes]:
@@ -23,7 +29,7 @@ async def good_pair(host: Host, wanted: Certificate, algorithm: str, authority: 
     The key is made here, the coordinator signs. Raises Unavailable while it is away, KubefortError where what it
     signed is not what we want.
     """
-    kept = host.path(KEPT / "certificates" / f"{wanted.name}.pem")
+    kept = host.path(kept_pair(wanted))
     try:
         pem = kept.read_bytes()
     except FileNotFoundError:

@@ -24,7 +24,8 @@ class NoSwap:
 
     async def diff(self, host: Host) -> tuple[str, ...]:
         lines = [f"swap {area}: is in use, wanted off" for area in swap.areas(host.root)]
-        lines += [f"/etc/fstab: - {line}" for line in swap.fstab_lines(host.path("/etc/fstab"))]
+        unwanted = swap.fstab_lines(host.path("/etc/fstab"))
+        lines += [f"/etc/fstab: - {line.encode(errors='replace').decode()}" for line in unwanted]
         return tuple(lines)
 
     async def apply(self, host: Host) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from kubefort import files
 from kubefort.errors import KubefortError
 
+from kubefort_agent.host.systemd import trace
 from kubefort_agent.resources.file import before, difference
 from kubefort_agent.resources.starts import record_start, started_with
 from kubefort_agent.resources.undo import RemoveUnit, RestoreUnit, Undo
@@ -33,7 +35,7 @@ class Unit:
     enabled: bool = True
     running: bool = True
     restart_on: tuple[str, ...] = ()
-    every: ClassVar[float] = 10.0
+    every: ClassVar[float] = 5.0
 
     @property
     def key(self) -> str:
@@ -48,6 +50,15 @@ class Unit:
         return hashlib.sha256("\0".join((self.content, *self.restart_on)).encode()).hexdigest()
 
     async def diff(self, host: Host) -> tuple[str, ...]:
+        """Asks systemd when there is a sign of a change, and once a minute: that costs a process."""
+        mark = (trace(self.name, host.root), self, self._started_as_wanted(host), int(time.monotonic() // 60))
+        if mark[0] is not None and host.verdicts.get(self.key) == (mark, ()):
+            return ()
+        lines = await self._look(host)
+        host.verdicts[self.key] = (mark, lines)
+        return lines
+
+    async def _look(self, host: Host) -> tuple[str, ...]:
         lines: list[str] = []
         if self.content:
             lines += difference(host.path(self.path), self.path, self.content.encode(), 0o644)

@@ -12,7 +12,6 @@ class AgentConfig(Document, frozen=True):
     """`coordinator`: host:port of FleetService, tried in turn."""
 
     coordinator: tuple[str, ...] = ()
-    log_level: str = "info"
 
 
 def load(path: Path) -> AgentConfig:

@@ -69,7 +69,7 @@ class Link:
         """Every address in turn."""
         try:
             addresses = self._addresses()
-        except KubefortError as error:
+        except (KubefortError, OSError) as error:
             _log.error("no address of a coordinator", error=str(error))
             return
         for address in addresses:

@@ -39,7 +39,10 @@ class RemoteSupplies:
     def _service(self, what: str) -> FleetServiceAsyncStub:
         stub = self._stub()
         if stub is None:
-            raise Unavailable(f"{what} is needed from the coordinator, and the coordinator is not reached")
+            raise Unavailable(
+                f"{what} is needed from the coordinator, and the coordinator is not reached",
+                "`journalctl -u kubefort-agent -n 20` says why; it goes on by itself.",
+            )
         return stub
 
     async def secret(self, name: str) -> bytes:
@@ -93,7 +96,10 @@ class RemoteSupplies:
         size = part.stat().st_size
         if found != artifact.sha256:
             if size < artifact.size:
-                raise Unavailable(f"the artifact {artifact.name} ended after {size} of {artifact.size} bytes")
+                raise Unavailable(
+                    f"the artifact {artifact.name} ended after {size} of {artifact.size} bytes",
+                    "It goes on from there by itself; where it does not, try `kfctl bundle verify` on the coordinator.",
+                )
             files.remove(part)
             raise KubefortError(
                 f"the artifact {artifact.name} is not what the bundle promises: "

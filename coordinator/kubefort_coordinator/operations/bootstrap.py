@@ -53,7 +53,7 @@ def phases(arguments: BootstrapArguments, _: Coordinator) -> tuple[Phase, ...]:
         WaitForHosts(hosts=everybody),
         Preflight(hosts=everybody),
         PrepareHosts(hosts=everybody, needed=(first,)),
-        StartFirstControlPlane(first),
+        StartFirstControlPlane(first, others=others),
         *((PrepareHosts(hosts=(*others, *workers)),) if others or workers else ()),
         *(phase for host in others for phase in (JoinEtcd(host), StartControlPlane(host))),
         WaitForApiServer(first),

@@ -30,8 +30,11 @@ def peer_url(host: HostRecord) -> str:
 class StartFirstControlPlane(Phase):
     """etcd's first member, and the first API server: they find each other, so they start together.
 
-    Done when etcd answers: other members can be added while the API server starts.
+    Done when etcd answers: other members can be added while the API server starts. `others` are the further control
+    planes, which make their certificates and start kubelet meanwhile.
     """
+
+    others: tuple[str, ...] = ()
 
     name: ClassVar[str] = "start-first-control-plane"
 
@@ -48,6 +51,8 @@ class StartFirstControlPlane(Phase):
                 endpoint = host_port(vip.address.partition("/")[0] if vip else host.address)
                 cluster = msgspec.structs.replace(record.cluster, endpoint=endpoint)
                 coordinator.records.put_cluster(msgspec.structs.replace(record, cluster=cluster))
+            for other in self.others:
+                coordinator.raise_stage(other, "etcd")
             if host.etcd is None:
                 membership = EtcdMembership(((host.name, peer_url(host)),), "new")
                 coordinator.update_host(host.name, etcd=membership)

@@ -15,7 +15,7 @@ Stage = Literal["absent", "enrolled", "prepared", "etcd", "control-plane", "node
 absent         nothing of ours: reset
 enrolled       preflight checks are run and reported, nothing is changed
 prepared       swap, modules, sysctls, runtime, artifacts
-etcd           (control plane) certificates, kubelet, and the etcd member
+etcd           (control plane) certificates and kubelet; the etcd member once the spec has its membership
 control-plane  (control plane) API server, controller manager, scheduler
 node           kubelet registers; routes; virtual IP
 """

@@ -200,3 +200,18 @@ async def test_all_checks_run_on_any_host_and_all_errors_come_with_a_hint(host: 
     assert any(check.name == "CRI" for check in found)
     assert all(check.hint for check in found if check.severity == "error")
     assert not [check for check in found if "this check itself failed" in check.message]
+
+
+async def test_a_check_that_fails_itself_does_not_silence_the_others(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def odd(host: Host, spec: NodeSpec) -> list[Check]:
+        raise ValueError("an odd file")
+
+    async def sound(host: Host, spec: NodeSpec) -> list[Check]:
+        return [Check("NumCPU", "error", "1 processor")]
+
+    monkeypatch.setattr(registry, "checkers", lambda: (odd, sound))
+    found = await preflight(host, NodeSpec(1, Cluster("v1.36.2"), Node("n1", "192.0.2.1", "worker"), "enrolled"))
+    assert [(check.name, check.severity) for check in found] == [("NumCPU", "error"), ("odd", "warning")]
+    assert found[1].message == "this check itself failed: an odd file"

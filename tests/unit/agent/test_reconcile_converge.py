@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import msgspec
 import pytest
-from kubefort.errors import KubefortError, Refused
+from kubefort.errors import InvalidInput, KubefortError, Refused, Unavailable
 from kubefort.model.cluster import Cluster
 from kubefort.model.spec import Artifact, Node, NodeSpec, VipKey
 from kubefort.model.status import Check
@@ -275,6 +275,10 @@ async def test_a_new_spec_is_observed_at_once_and_nothing_older_counts_for_it(ho
     status = report.status()
     assert (status.observed_generation, status.converged, status.preflight) == (2, False, None)
     assert status.pending == ("looking what differs from generation 2",)
+    async with report.doing("applying image etcd", soon=0):
+        report.changed.clear()
+        await report.changed.wait()
+        assert report.status().pending == ("applying image etcd",)
     report.tell(stage(generation=2), Outcome(), None)
     report.begin(stage(generation=2))
     assert report.status().converged
@@ -319,3 +323,49 @@ def test_a_spec_does_not_lead_out_of_our_folders(tmp_path: Path, changes: dict[s
     with pytest.raises(Refused, match=why):
         specs.accept(stage(**changes), "n1")
     assert not (tmp_path / "spec.json").exists()
+
+
+@dataclass(frozen=True)
+class Renewal(Eager):
+    """Fails for as long as the coordinator is away."""
+
+    async def diff(self, host: Host) -> tuple[str, ...]:
+        return ("renewal: is due",) if host.path("/etc/away").exists() else ()
+
+    async def apply(self, host: Host) -> None:
+        raise Unavailable("the coordinator is not reached")
+
+
+async def test_what_cannot_be_renewed_now_keeps_nothing_else_from_being_repaired(host: Host) -> None:
+    life = Life(host, Wanted(Renewal(Path("/etc/renewal"), b""), file("route")))
+    assert await life.cycle(SPEC)
+    host.path("/etc/away").touch()
+    host.path("/etc/route").unlink()
+    life.start()  # a power cut in between: the spec was reached in an earlier life
+    assert not await life.cycle()
+    assert host.path("/etc/route").exists()
+    assert life.report.status().pending[-1] == "file /etc/renewal: the coordinator is not reached"
+    host.path("/etc/route").unlink()
+    assert not await life.cycle(stage(generation=2))
+    assert not host.path("/etc/route").exists(), "a spec that was never reached is brought about in order"
+    await life.cycle(stage(generation=3, stage="absent"))
+    assert not host.path("/var/lib/kubefort/reached").exists()
+
+
+def test_a_ledger_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "owned.json").write_text('[{"key": "x", "undo": [{"type": "Novelty"}]}]')
+    with pytest.raises(InvalidInput, match=r"owned\.json.*\n.*install that one"):
+        Ledger(tmp_path / "owned.json")
+
+
+@dataclass(frozen=True)
+class FullDisk(Broken):
+    async def apply(self, host: Host) -> None:
+        raise OSError(28, "No space left on device", "/var/lib/kubelet/x")
+
+
+async def test_a_full_disk_is_named_with_what_to_type(host: Host) -> None:
+    life = Life(host, Wanted(FullDisk()))
+    assert not await life.cycle(SPEC)
+    assert "No space left on device" in life.report.status().pending[-1]
+    assert "`df -h /var/lib/kubelet`" in life.report.status().pending[-1]

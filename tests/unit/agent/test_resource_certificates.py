@@ -229,3 +229,14 @@ async def test_a_kubeconfig_that_is_no_yaml_is_written_anew(host: Host, signer: 
     assert await config.diff(host) == ("/etc/kubernetes/admin.conf: is not YAML",)
     await config.apply(host)
     assert await config.diff(host) == ()
+
+
+async def test_what_is_taken_away_leaves_no_key_behind(host: Host, signer: Signer) -> None:
+    config = Kubeconfig(ADMIN, "ECDSA-P256", "https://192.0.2.1:6443", "kubernetes", AUTHORITY)
+    for resource in (config, CertificateFiles(CLIENT, "ECDSA-P256"), CertificateFiles(KUBELET, "ECDSA-P256")):
+        undo = await resource.undo(host)
+        await resource.apply(host)
+        for step in undo:
+            await step.run(host)
+    left = {path.name for path in host.root.rglob("*") if path.is_file() or path.is_symlink()}
+    assert left == {"ca.crt"}

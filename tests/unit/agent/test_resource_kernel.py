@@ -99,3 +99,18 @@ async def test_a_route_is_seen_in_the_kernels_table(host: Host, place: Place) ->
     assert await route.diff(host) == ("route 10.244.1.0/24: goes via 192.0.2.12, wanted via 192.0.2.11",)
     place("/proc/net/route", header + "eth0 0001F40A 0B0200C0 0003 0 0 0 00FFFFFF 0 0 0\n")
     assert await route.diff(host) == ()
+
+
+async def test_comments_of_fstab_in_any_encoding_stay_as_they_are(host: Host) -> None:
+    before = b"# f\xfcr alle\n/dev/sda2 none swap sw 0 0 # gr\xfc\xdfe\n"
+    fstab = host.path("/etc/fstab")
+    fstab.write_bytes(before)
+    swap = NoSwap()
+    assert await swap.diff(host) == ("/etc/fstab: - /dev/sda2 none swap sw 0 0 # gr??e",)
+    undo = await swap.undo(host)
+    await swap.apply(host)
+    assert await swap.diff(host) == ()
+    assert fstab.read_bytes().startswith(b"# f\xfcr alle\n# kubefort")
+    for step in undo:
+        await step.run(host)
+    assert fstab.read_bytes() == before

@@ -215,3 +215,46 @@ async def test_a_masked_unit_is_unmasked(host: Host, programs: Programs) -> None
     await unit.apply(host)
     assert ["unmask", "--quiet", "containerd.service"] in programs.calls("systemctl")
     assert await unit.diff(host) == ()
+
+
+def shows(programs: Programs) -> int:
+    return [call[0] for call in programs.calls("systemctl")].count("show")
+
+
+async def test_systemd_is_asked_when_a_file_says_that_something_changed(
+    host: Host, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 600.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    unit = Unit("kubelet.service", "[Service]\n")
+    await unit.apply(host)
+    link = host.path("/run/systemd/units/invocation:kubelet.service")
+    link.parent.mkdir(parents=True)
+    link.symlink_to("aaaa")
+    assert await unit.diff(host) == ()
+    asked = shows(programs)
+
+    async def asks() -> bool:
+        nonlocal asked
+        before = asked
+        host.systemd.forget()
+        await unit.diff(host)
+        asked = shows(programs)
+        return asked > before
+
+    assert not await asks()
+    link.unlink()
+    link.symlink_to("bbbb")
+    assert await asks()
+    wants = host.path("/etc/systemd/system/multi-user.target.wants/kubelet.service")
+    wants.parent.mkdir()
+    wants.symlink_to("../kubelet.service")
+    assert await asks()
+    assert not await asks()
+    host.path("/etc/systemd/system/kubelet.service.d").mkdir()
+    assert await asks()
+    now += 60
+    assert await asks()
+    link.unlink()
+    assert await asks()
+    assert await asks()

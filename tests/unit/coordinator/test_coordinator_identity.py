@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import grpc
 import grpc.aio
@@ -58,6 +59,16 @@ def test_a_silent_address_is_unavailable() -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(Unavailable, match="does not answer"):
             identity.fetch_authority(address, "sha256:0", 2.0)
+
+
+@pytest.mark.parametrize("years", [-1, 11])
+def test_a_clock_that_is_years_off_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, years: int) -> None:
+    authority = identity._certificate(Pki(tmp_path).fleet.certificate)
+    moment = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=366 * years)
+    clock = SimpleNamespace(datetime=SimpleNamespace(now=lambda _: moment), timezone=datetime.timezone)
+    monkeypatch.setattr(identity, "datetime", clock)
+    with pytest.raises(Refused, match=f"clock of this host says {moment:%Y-%m-%d}"):
+        identity._check_time([authority])
 
 
 @pytest.mark.parametrize(
