@@ -102,7 +102,7 @@ def _etcd(context: Context) -> Iterator[Resource]:
     yield from (Secret(KUBERNETES / name, name, mode) for name, mode in CONTROL_PLANE_SECRETS)
     if context.spec.cluster.encryption_at_rest:
         yield Secret(ENCRYPTION_CONFIG, "encryption-config")
-    yield from _identities(context.at("control-plane"))
+    yield from _identities(context.at("api-server"))
     yield Folder(ETCD_DATA, 0o700)
     yield from kubelet(context.at("node"))
     if context.spec.etcd is not None or context.spec.reaches("control-plane"):
@@ -125,7 +125,7 @@ def _identities(context: Context) -> Iterator[Resource]:
 def _control_plane(context: Context) -> Iterator[Resource]:
     if context.spec.is_control_plane:
         for name in CONTROL_PLANE_COMPONENTS[1:]:
-            yield from _run(name, context.at("control-plane"))
+            yield from _run(name, context.at("api-server" if name == "kube-apiserver" else "controllers"))
 
 
 def _run(name: str, context: Context) -> tuple[Resource, ...]:

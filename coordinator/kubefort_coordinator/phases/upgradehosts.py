@@ -110,9 +110,13 @@ class UpgradeControlPlane(Phase):
     async def run(self, coordinator: Coordinator) -> Outcome:
         if is_done(coordinator, self.host, self.version):
             return DONE
-        advance(coordinator, self.host, self.version, "control-plane")
+        advance(coordinator, self.host, self.version, "api-server")
+        wait = coordinator.unsettled(self.host) or await gates.api_server(coordinator, self.host, self.version)
+        if wait:
+            return Wait(wait, POLL_S)
+        # Only now: kubelet tells of pods that it starts while the API is away up to a minute later.
+        advance(coordinator, self.host, self.version, "controllers")
         wait = coordinator.unsettled(self.host)
-        wait = wait or await gates.api_server(coordinator, self.host, self.version)
         for name in ("kube-controller-manager", "kube-scheduler"):
             wait = wait or await gates.component(coordinator, self.host, name, self.version)
         return Wait(wait, POLL_S) if wait else DONE

@@ -22,16 +22,17 @@ node           kubelet registers; routes; virtual IP
 
 VipAuthMode = Literal["receive-only", "permissive", "enforce"]
 
-UpgradeStep = Literal["artifacts", "control-plane", "etcd", "node"]
+UpgradeStep = Literal["artifacts", "api-server", "controllers", "etcd", "node"]
 """How much of another version shall be on a host. Each includes the ones before it:
 
-artifacts      binaries and images lie ready, nothing is started from them
-control-plane  API server, controller manager, scheduler
-etcd           the member
-node           container runtime's settings, kubelet, the programs that people type
+artifacts    binaries and images lie ready, nothing is started from them
+api-server   API server, and the certificates of the control plane
+controllers  controller manager, scheduler
+etcd         the member
+node         container runtime's settings, kubelet, the programs that people type
 """
 
-UPGRADE_STEPS: tuple[UpgradeStep, ...] = ("artifacts", "control-plane", "etcd", "node")
+UPGRADE_STEPS: tuple[UpgradeStep, ...] = ("artifacts", "api-server", "controllers", "etcd", "node")
 
 STAGES: tuple[Stage, ...] = ("absent", "enrolled", "prepared", "etcd", "control-plane", "node")
 

@@ -114,7 +114,7 @@ class FakeKubernetes:
         return one
 
     async def version(self) -> str:
-        return self.coordinators[-1].spec(self.hosts[0]).at("control-plane").cluster.kubernetes_version
+        return self.coordinators[-1].spec(self.hosts[0]).at("api-server").cluster.kubernetes_version
 
     async def list(
         self, kind: str, namespace: str = "", api_version: str = "v1", labels: str = "", fields: str = ""
@@ -137,7 +137,7 @@ class FakeKubernetes:
         if spec is None:
             return None
         name = pod.removesuffix(f"-{spec.node.name}")
-        release = spec.at("etcd" if name == "etcd" else "control-plane")
+        release = spec.at("etcd" if name == "etcd" else "api-server" if name == "kube-apiserver" else "controllers")
         image = next(artifact.ref for artifact in release.artifacts if artifact.name == name)
         container = f"{image} by {spec.at('node').cluster.kubernetes_version}"
         status = {

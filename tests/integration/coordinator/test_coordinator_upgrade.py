@@ -10,6 +10,7 @@ import grpc.aio
 import pytest
 from kubefort.model.cluster import HostEntry
 from kubefort.model.operation import DrainSettings, NodeArguments, OperationState, UpgradeArguments
+from kubefort.model.spec import UPGRADE_STEPS
 from kubefort.v1 import control_pb2
 from kubefort_coordinator.phases import upgradehosts
 
@@ -79,8 +80,8 @@ async def test_every_host_goes_step_by_step_and_ends_in_the_new_version(running:
     state = await upgrade(running, wish())
     assert (state.status, state.error) == ("succeeded", "")
     for name in PLANES:
-        way = [f"{OLD} artifacts", f"{OLD} control-plane", f"{OLD} etcd", f"{OLD} node", NEW]
-        assert steps(running, name) == [OLD, *way]
+        way = [f"{OLD} {step}" for step in UPGRADE_STEPS]
+        assert steps(running, name) == [OLD, *way, NEW]
     assert steps(running, "w-1") == [OLD, f"{OLD} artifacts", f"{OLD} node", NEW]
     coordinator = running.world.coordinator
     assert coordinator.records.need_cluster().cluster.kubernetes_version == NEW

@@ -45,13 +45,19 @@ def etcd_servers(found: tuple[Resource, ...]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("step", "etcd", "others"),
-    [(None, "old", "old"), ("artifacts", "old", "old"), ("control-plane", "old", "new"), ("etcd", "new", "new")],
+    ("step", "etcd", "server", "controllers"),
+    [
+        (None, "old", "old", "old"),
+        ("artifacts", "old", "old", "old"),
+        ("api-server", "old", "new", "old"),
+        ("controllers", "old", "new", "new"),
+        ("etcd", "new", "new", "new"),
+    ],
 )
-def test_components_follow_their_step(step: UpgradeStep | None, etcd: str, others: str) -> None:
+def test_components_follow_their_step(step: UpgradeStep | None, etcd: str, server: str, controllers: str) -> None:
     found = resources(moving(step), FACTS)
-    names = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
-    assert images(found) == {"etcd": etcd, **dict.fromkeys(names, others)}
+    others = dict.fromkeys(("kube-controller-manager", "kube-scheduler"), controllers)
+    assert images(found) == {"etcd": etcd, "kube-apiserver": server, **others}
     (link,) = (each for each in found if isinstance(each, Link) and each.path.name == "kubelet")
     assert link.target == f"/opt/kubefort/bin/{OLD}/kubelet"
 
@@ -85,7 +91,7 @@ def test_a_workers_kubelet_changes_at_the_last_step_only() -> None:
         found = resources(moving(step, node=W1, etcd=None), FACTS)
         return [each for each in found if isinstance(each, (Unit, File, Link))]
 
-    assert kubelet("artifacts") == kubelet("control-plane") == kubelet("etcd")
+    assert kubelet("artifacts") == kubelet("api-server") == kubelet("controllers") == kubelet("etcd")
     changed = [each for each in kubelet("node") if each not in kubelet("etcd")]
     assert {each.key for each in changed} >= {"unit kubelet.service", "link /usr/local/bin/kubelet"}
 
@@ -93,14 +99,14 @@ def test_a_workers_kubelet_changes_at_the_last_step_only() -> None:
 def test_the_api_server_knows_all_members_while_its_own_restarts() -> None:
     own = "https://127.0.0.1:2379"
     assert etcd_servers(resources(moving("artifacts"), FACTS)) == [own]
-    for step in ("control-plane", "etcd"):
+    for step in ("api-server", "controllers", "etcd"):
         found = resources(moving(step), FACTS)
         assert etcd_servers(found) == [own, f"https://{CP2.address}:2379"]
     assert etcd_servers(resources(moving("node"), FACTS)) == [own]
 
 
 def test_where_etcd_stays_the_api_server_is_not_told_of_others() -> None:
-    spec = moving("control-plane")
+    spec = moving("api-server")
     assert spec.upgrade is not None
     patch = msgspec.structs.replace(spec, upgrade=msgspec.structs.replace(spec.upgrade, etcd_changes=False))
     assert etcd_servers(resources(patch, FACTS)) == ["https://127.0.0.1:2379"]
