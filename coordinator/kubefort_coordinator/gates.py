@@ -6,7 +6,7 @@ from typing import Any
 
 from kubefort.kubeadm.names import CONTROL_PLANE_COMPONENTS
 from kubefort.model.cluster import CONTROL_PLANE
-from kubefort.model.spec import NodeSpec, minor_of
+from kubefort.model.spec import NodeSpec, UpgradeStep, minor_of
 
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.kubernetes.client import readiness
@@ -89,14 +89,14 @@ async def node(coordinator: Coordinator, host: str, version: str) -> str:
     return wait or await etcd(coordinator, host)
 
 
-async def containers(coordinator: Coordinator, host: str) -> dict[str, str]:
-    """Component → id of its container, of those that another kubelet will restart: a newer minor does so with all
-    static pods of its host, and the API server forgets the other etcd members again."""
+async def containers(coordinator: Coordinator, host: str, step: UpgradeStep) -> dict[str, str]:
+    """Component → id of its container, of those that a step restarts: a newer minor of kubelet does so with all static
+    pods of its host, and last the API server forgets the other etcd members."""
     spec = coordinator.spec(host)
     if not spec.is_control_plane or spec.upgrade is None:
         return {}
     newer = minor_of(spec.cluster.kubernetes_version) != minor_of(spec.upgrade.version)
-    names = CONTROL_PLANE_COMPONENTS if newer else ("kube-apiserver",) if spec.upgrade.etcd_changes else ()
+    names = ("kube-apiserver",) if step == "own-etcd" else CONTROL_PLANE_COMPONENTS if newer else ()
     found = {}
     for name in names:
         if is_pod(spec, name):

@@ -42,12 +42,14 @@ class UpgradeRecord(Document, frozen=True):
 class Moving(Document, frozen=True):
     """A host on its way to another version.
 
-    containers   component → id of its container before kubelet was changed
+    done         all of it is there; the old version's artifacts stay until every host is so far, for pods move around
+    containers   component → id of its container before the step
     well_since   since when everything on the host has been well after that, seconds since 1970; 0: it is not
     """
 
     version: str
     step: UpgradeStep = "artifacts"
+    done: bool = False
     containers: dict[str, str] = {}
     well_since: float = 0.0
 

@@ -77,8 +77,13 @@ def artifacts_for(host: HostRecord, artifacts: Iterable[Artifact]) -> tuple[Arti
 
 
 def version_of(record: ClusterRecord, host: HostRecord) -> str:
-    """The version of Kubernetes that a host has, or leaves."""
+    """The version of Kubernetes that a host has, or leaves, until the upgrade of all hosts has ended."""
     return host.version or record.cluster.kubernetes_version
+
+
+def running_version(record: ClusterRecord, host: HostRecord) -> str:
+    """The version of Kubernetes that runs on a host; while it is on its way, the one it leaves."""
+    return host.moving.version if host.moving is not None and host.moving.done else version_of(record, host)
 
 
 def cluster_at(record: ClusterRecord, version: str) -> Cluster:

@@ -54,7 +54,8 @@ def web_manifest() -> bytes:
     }
     pod = {
         "terminationGracePeriodSeconds": 1,
-        "tolerations": [{"operator": "Exists"}],
+        # Not every taint: a cordoned node has one as well, and pods that bear it come back for ever.
+        "tolerations": [{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"}],
         "topologySpreadConstraints": [spread],
         "containers": [container],
     }

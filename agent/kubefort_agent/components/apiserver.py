@@ -15,7 +15,7 @@ ENCRYPTION_CONFIG: Path = KUBERNETES / "encryption/config.yaml"
 
 
 def etcd_servers(context: Context) -> tuple[str, ...]:
-    """The host's own member; while that is upgraded, the others too.
+    """The host's own member; while that is upgraded (and restarted once more by the newer kubelet), the others too.
 
     Without them kubelet, before it starts the new etcd, would wait for an answer of this API server, which would wait
     for etcd (kubernetes#139502).
@@ -23,7 +23,7 @@ def etcd_servers(context: Context) -> tuple[str, ...]:
     spec = context.spec
     own = "https://[::1]:2379" if ":" in spec.node.address else "https://127.0.0.1:2379"
     changing = spec.upgrade is not None and spec.upgrade.etcd_changes
-    if not changing or not spec.upgraded("api-server") or spec.upgraded("node"):
+    if not changing or not spec.upgraded("api-server") or spec.upgraded("own-etcd"):
         return (own,)
     others = (node.address for node in spec.control_planes() if node.name != spec.node.name)
     return (own, *(f"https://{host_port(address, 2379)}" for address in others))

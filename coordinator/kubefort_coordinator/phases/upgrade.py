@@ -159,7 +159,7 @@ class CompleteUpgrade(Phase):
 
     @property
     def title(self) -> str:
-        return "Wait for kube-proxy and CoreDNS, and record the end"
+        return "Wait for kube-proxy and CoreDNS, and remove the old version's artifacts"
 
     async def run(self, coordinator: Coordinator) -> Outcome:
         kubernetes = coordinator.kubernetes()
@@ -174,9 +174,11 @@ class CompleteUpgrade(Phase):
             finished = msgspec.structs.replace(plan, done=True)
             coordinator.records.put_cluster(msgspec.structs.replace(record, upgrade=finished))
             for host in coordinator.records.hosts():
-                coordinator.update_host(host.name, version="")
+                coordinator.update_host(host.name, version="", moving=None)
+        left = wait_for_all([coordinator.unsettled(host.name) for host in coordinator.records.hosts() if host.joined])
+        if left is DONE:
             coordinator.event("", "Upgraded", f"the cluster is at {plan.new}")
-        return DONE
+        return left
 
 
 def rollout(thing: dict[str, object]) -> str:

@@ -26,7 +26,7 @@ from kubefort_coordinator.membership import views
 from kubefort_coordinator.phases import DONE, Outcome, Phase, Wait, wait_for_all
 from kubefort_coordinator.phases.controlplane import peer_url
 from kubefort_coordinator.records import Moving
-from kubefort_coordinator.specs import cluster_at, node_of, version_of
+from kubefort_coordinator.specs import cluster_at, node_of, running_version
 
 POLL_S = 0.5
 SETTLED_S = 2.0
@@ -36,7 +36,7 @@ UNCHANGED_S = 20.0
 
 def is_done(coordinator: Coordinator, name: str, version: str) -> bool:
     host = coordinator.records.need_host(name)
-    return host.moving is None and version_of(coordinator.records.need_cluster(), host) == version
+    return running_version(coordinator.records.need_cluster(), host) == version
 
 
 def advance(coordinator: Coordinator, name: str, version: str, step: UpgradeStep, **changes: object) -> None:
@@ -171,20 +171,17 @@ class UpgradeNodes(Phase):
             wait = await self._empty(coordinator, name) or await self._settle(coordinator, name)
             if wait:
                 return wait
-            coordinator.update_host(name, version=self.version, moving=None)
-        wait = coordinator.unsettled(name)
-        if not wait:
-            await cordons.release(coordinator, name)
-        return wait
+        await cordons.release(coordinator, name)
+        return ""
 
     async def _empty(self, coordinator: Coordinator, name: str) -> str:
         moving = coordinator.records.need_host(name).moving
-        if moving is not None and moving.step == "node":
+        if moving is not None and UPGRADE_STEPS.index(moving.step) >= UPGRADE_STEPS.index("node"):
             return ""
         await cordons.hold(coordinator, name)
         wait = await cordons.empty(coordinator, name, self.settings)
         if not wait:
-            containers = await gates.containers(coordinator, name)
+            containers = await gates.containers(coordinator, name, "node")
             advance(coordinator, name, self.version, "node", containers=containers)
         return wait
 
@@ -192,15 +189,21 @@ class UpgradeNodes(Phase):
         wait = await gates.node(coordinator, name, self.version)
         now, moving = coordinator.clock(), coordinator.records.need_host(name).moving
         if moving is None:
-            return wait
+            raise AssertionError("a host whose kubelet was changed is on its way")
         if wait or not moving.well_since:
             coordinator.update_host(name, moving=msgspec.structs.replace(moving, well_since=0.0 if wait else now))
             return wait or f"{name} to stay well"
-        renewed = await gates.containers(coordinator, name) if moving.containers else {}
+        renewed = await gates.containers(coordinator, name, moving.step) if moving.containers else {}
         unchanged = [each for each, id in moving.containers.items() if renewed.get(each) == id]
         if now - moving.well_since < (UNCHANGED_S if unchanged else SETTLED_S):
             return f"{name} to stay well" + (f", and to restart {', '.join(unchanged)}" if unchanged else "")
+        spec = coordinator.spec(name)
+        if spec.is_control_plane and moving.step == "node" and spec.upgrade is not None and spec.upgrade.etcd_changes:
+            containers = await gates.containers(coordinator, name, "own-etcd")
+            advance(coordinator, name, self.version, "own-etcd", containers=containers, well_since=0.0)
+            return f"{name} to take up its last step"
         await self._mark(coordinator, name)
+        coordinator.update_host(name, moving=msgspec.structs.replace(moving, done=True))
         return ""
 
     async def _mark(self, coordinator: Coordinator, name: str) -> None:

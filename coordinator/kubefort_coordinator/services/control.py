@@ -21,7 +21,7 @@ from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.operations import Kind
 from kubefort_coordinator.operations.runner import Runner
 from kubefort_coordinator.services.access import CALLER
-from kubefort_coordinator.specs import node_of, version_of
+from kubefort_coordinator.specs import node_of, running_version
 
 
 class Control(ControlServiceServicer):
@@ -74,8 +74,8 @@ class Control(ControlServiceServicer):
                     connected=sight.connections > 0,
                     seen=sight.seen,
                     status=sight.status,
-                    kubernetes_version=version_of(record, host) if record else "",
-                    upgrading_to=host.moving.version if host.moving else "",
+                    kubernetes_version=running_version(record, host) if record else "",
+                    upgrading_to=host.moving.version if host.moving and not host.moving.done else "",
                 )
             )
         return Overview(

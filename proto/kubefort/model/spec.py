@@ -22,7 +22,7 @@ node           kubelet registers; routes; virtual IP
 
 VipAuthMode = Literal["receive-only", "permissive", "enforce"]
 
-UpgradeStep = Literal["artifacts", "api-server", "controllers", "etcd", "node"]
+UpgradeStep = Literal["artifacts", "api-server", "controllers", "etcd", "node", "own-etcd"]
 """How much of another version shall be on a host. Each includes the ones before it:
 
 artifacts    binaries and images lie ready, nothing is started from them
@@ -30,9 +30,10 @@ api-server   API server, and the certificates of the control plane
 controllers  controller manager, scheduler
 etcd         the member
 node         container runtime's settings, kubelet, the programs that people type
+own-etcd     the API server, which knew all etcd members while its own restarted, knows only its own again
 """
 
-UPGRADE_STEPS: tuple[UpgradeStep, ...] = ("artifacts", "api-server", "controllers", "etcd", "node")
+UPGRADE_STEPS: tuple[UpgradeStep, ...] = ("artifacts", "api-server", "controllers", "etcd", "node", "own-etcd")
 
 STAGES: tuple[Stage, ...] = ("absent", "enrolled", "prepared", "etcd", "control-plane", "node")
 

@@ -139,7 +139,7 @@ class FakeKubernetes:
         name = pod.removesuffix(f"-{spec.node.name}")
         release = spec.at("etcd" if name == "etcd" else "api-server" if name == "kube-apiserver" else "controllers")
         image = next(artifact.ref for artifact in release.artifacts if artifact.name == name)
-        container = f"{image} by {spec.at('node').cluster.kubernetes_version}"
+        container = f"{image} by {spec.at('node').cluster.kubernetes_version}, {spec.upgraded('own-etcd')}"
         status = {
             "conditions": [{"type": "Ready", "status": "True"}],
             "containerStatuses": [{"containerID": container}],

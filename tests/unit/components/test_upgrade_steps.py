@@ -77,7 +77,7 @@ def test_artifacts_alone_change_nothing_that_runs() -> None:
 
 
 def test_the_last_step_is_the_new_version_but_for_the_old_artifacts() -> None:
-    spec = moving("node")
+    spec = moving("own-etcd")
     assert spec.upgrade is not None
     cluster = msgspec.structs.replace(spec.cluster, kubernetes_version=NEW)
     done = msgspec.structs.replace(spec, cluster=cluster, artifacts=spec.upgrade.artifacts, upgrade=None)
@@ -99,10 +99,10 @@ def test_a_workers_kubelet_changes_at_the_last_step_only() -> None:
 def test_the_api_server_knows_all_members_while_its_own_restarts() -> None:
     own = "https://127.0.0.1:2379"
     assert etcd_servers(resources(moving("artifacts"), FACTS)) == [own]
-    for step in ("api-server", "controllers", "etcd"):
+    for step in ("api-server", "controllers", "etcd", "node"):
         found = resources(moving(step), FACTS)
         assert etcd_servers(found) == [own, f"https://{CP2.address}:2379"]
-    assert etcd_servers(resources(moving("node"), FACTS)) == [own]
+    assert etcd_servers(resources(moving("own-etcd"), FACTS)) == [own]
 
 
 def test_where_etcd_stays_the_api_server_is_not_told_of_others() -> None:

@@ -112,7 +112,7 @@ def test_a_host_keeps_its_version_and_is_told_of_the_next() -> None:
     spec = render(RECORD, [plane], plane, ARTIFACTS, ARTIFACTS[:3])
     assert spec.cluster.kubernetes_version == "v1.35.6"
     assert spec.upgrade == Upgrade("v1.36.2", ARTIFACTS[:3], "etcd", True)
-    assert [spec.at(step).cluster.kubernetes_version for step in UPGRADE_STEPS] == [*["v1.36.2"] * 4, "v1.35.6"]
+    assert [spec.at(step).cluster.kubernetes_version for step in UPGRADE_STEPS] == [*["v1.36.2"] * 4, *["v1.35.6"] * 2]
 
 
 @pytest.mark.parametrize(
