@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import re
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,6 +85,14 @@ class Load:
             f"{len(self.failed)} of {self.done + len(self.failed)} requests failed, {self.again} were asked to come "
             f"again, slowest {self.slowest:.2f} s, {self.missed()} events missed, {self.reconnects} watches renewed"
         )
+
+    def reasons(self) -> str:
+        """The failures in words, a line for each kind and ten seconds."""
+        kinds = Counter(
+            (time.strftime("%H:%M:%S", time.localtime(at))[:7] + "x", what, re.sub(r"after [\d.]+ s", "", why)[:120])
+            for at, what, why in self.failed
+        )
+        return "\n".join(f"{number:4} {' '.join(kind)}" for kind, number in sorted(kinds.items()))
 
     def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Status code and JSON of one request on a new connection. Raises OSError or HTTPException."""

@@ -13,12 +13,9 @@ _STARTUP = {
     for field in ("failureThreshold", "initialDelaySeconds", "periodSeconds")
 }
 
-_SHUTDOWN = {
-    ("kube-apiserver", f"/container/args/{flag}"): (
-        "an API server that stops lets its clients leave first, and is not killed after half a minute of open watches"
-    )
-    for flag in ("shutdown-delay-duration", "shutdown-send-retry-after", "shutdown-watch-termination-grace-period")
-}
+_SHUTDOWN = (
+    "an API server that stops lets its clients leave first, and is not killed after half a minute of open watches"
+)
 
 _RESTARTED = {
     (component, "/metadata/annotations"): "a new kubeconfig makes a new pod: kubeadm wants it restarted by hand"
@@ -27,8 +24,8 @@ _RESTARTED = {
 
 EVERY_VERSION: dict[tuple[str, str], str] = {
     **_STARTUP,
-    **_SHUTDOWN,
     **_RESTARTED,
+    ("kube-apiserver", "/container/args/shutdown-delay-duration"): _SHUTDOWN,
     ("kube-controller-manager", "/container/args/allocate-node-cidrs"): (
         "with routed pods the coordinator gives each node its pod CIDR, and the agents route them"
     ),
@@ -40,6 +37,8 @@ EVERY_VERSION: dict[tuple[str, str], str] = {
 }
 
 _SINCE_1_31 = {
+    ("kube-apiserver", "/container/args/shutdown-send-retry-after"): _SHUTDOWN,
+    ("kube-apiserver", "/container/args/shutdown-watch-termination-grace-period"): _SHUTDOWN,
     ("object ConfigMap kubeadm-config", "/data/ClusterConfiguration/encryptionAlgorithm"): (
         "ECDSA P-256 keys are made much faster than RSA-2048 ones"
     ),

@@ -90,7 +90,7 @@ def test_nobody_notices_the_upgrade(operator: Operator, tmp_path: Path) -> None:
         load.settle()
         operator.steps.figure("upgrade", f"{took:.0f} s")
         operator.steps.figure("load", load.summary())
-        print(operator.steps.table())
+        print(f"{operator.steps.table()}\n{load.reasons()}")
         assert load.failed == []
         assert load.missed() == 0
         assert available.fewest >= 2
