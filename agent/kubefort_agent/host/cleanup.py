@@ -26,6 +26,7 @@ FOLDERS = (
     "/var/log/pods",
     "/var/log/containers",
     "/opt/kubefort",
+    "/usr/libexec/kubernetes",  # kubelet makes its folder of volume plug-ins there
     "/var/lib/kubefort/secrets",
     "/var/lib/kubefort/units",
     "/var/lib/kubefort/artifacts",
