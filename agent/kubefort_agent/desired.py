@@ -66,14 +66,26 @@ def resources(spec: NodeSpec, facts: HostFacts) -> tuple[Resource, ...]:
 
 def _prepared(context: Context) -> Iterator[Resource]:
     spec = context.spec
+    context = context.at("node")
     yield NoSwap()
     yield from (Module(name) for name in MODULES)
     yield from (Sysctl(name, "1") for name in _sysctls(spec))
     yield from runtime(context)
-    for artifact in spec.artifacts:
-        is_binary = artifact.kind == "binary"
-        yield Binary(artifact, spec.cluster.kubernetes_version) if is_binary else Image(artifact)
+    images, binaries = _artifacts(spec)
+    yield from images
+    yield from binaries
+    yield from (binary.link for binary in binaries if binary.version == context.spec.cluster.kubernetes_version)
     yield from pod_network(context)
+
+
+def _artifacts(spec: NodeSpec) -> tuple[tuple[Image, ...], tuple[Binary, ...]]:
+    """Of the version that is there, and of the one that is to come: so that none is waited for when its turn comes."""
+    releases = [(spec.cluster.kubernetes_version, spec.artifacts)]
+    if spec.upgrade is not None:
+        releases.append((spec.upgrade.version, spec.upgrade.artifacts))
+    images = [Image(artifact) for _, artifacts in releases for artifact in artifacts if artifact.kind == "image"]
+    binaries = [Binary(each, version) for version, artifacts in releases for each in artifacts if each.kind == "binary"]
+    return tuple({image.key: image for image in images}.values()), tuple(binaries)
 
 
 def _sysctls(spec: NodeSpec) -> Iterator[str]:
@@ -91,13 +103,13 @@ def _etcd(context: Context) -> Iterator[Resource]:
     yield from (Secret(KUBERNETES / name, name, mode) for name, mode in CONTROL_PLANE_SECRETS)
     if context.spec.cluster.encryption_at_rest:
         yield Secret(ENCRYPTION_CONFIG, "encryption-config")
-    yield from _identities(context)
+    yield from _identities(context.at("api-server"))
     yield Folder(ETCD_DATA, 0o700)
-    yield from kubelet(context)
+    yield from kubelet(context.at("node"))
     if any(context.spec.cluster.component(name).run_mode == "docker" for name in CONTROL_PLANE_COMPONENTS):
         yield Unit(DOCKER_UNIT, "", late=True)
     if context.spec.etcd is not None or context.spec.reaches("control-plane"):
-        yield from _run("etcd", context)
+        yield from _run("etcd", context.at("etcd"))
 
 
 def _identities(context: Context) -> Iterator[Resource]:
@@ -116,7 +128,7 @@ def _identities(context: Context) -> Iterator[Resource]:
 def _control_plane(context: Context) -> Iterator[Resource]:
     if context.spec.is_control_plane:
         for name in CONTROL_PLANE_COMPONENTS[1:]:
-            yield from _run(name, context)
+            yield from _run(name, context.at("api-server" if name == "kube-apiserver" else "controllers"))
 
 
 def _run(name: str, context: Context) -> tuple[Resource, ...]:
@@ -127,7 +139,7 @@ def _node(context: Context) -> Iterator[Resource]:
     spec = context.spec
     if not spec.is_control_plane:
         yield Secret(PKI / "ca.crt", "pki/ca.crt", 0o644)
-        yield from kubelet(context)
+        yield from kubelet(context.at("node"))
     if spec.cluster.pod_network == "routed":
         for peer in spec.peers:
             yield from (Route(cidr, peer.address) for cidr in peer.pod_cidrs if _same_family(cidr, peer.address))

@@ -77,6 +77,11 @@ class Client:
         answer = await self._call(self._stub.AbortOperation(wire.AbortOperationRequest(id=id), timeout=QUICK_S))
         return _operation(answer.operation)
 
+    async def pause(self, id: str) -> OperationState:
+        """End an operation when its phase has ended."""
+        request = wire.AbortOperationRequest(id=id, pause=True)
+        return _operation((await self._call(self._stub.AbortOperation(request, timeout=QUICK_S))).operation)
+
     async def resume(self, id: str, ignored: tuple[str, ...] = ()) -> OperationState:
         """Take an operation up again; `ignored` preflight checks stand in place of the earlier ones, if any."""
         request = wire.ResumeOperationRequest(id=id, ignored_checks=ignored)

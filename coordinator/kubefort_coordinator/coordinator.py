@@ -24,7 +24,7 @@ from kubefort_coordinator.observer import Observer
 from kubefort_coordinator.pki import Pki
 from kubefort_coordinator.records import HostRecord, Records
 from kubefort_coordinator.signals import Changed
-from kubefort_coordinator.specs import next_spec, reaches, render
+from kubefort_coordinator.specs import next_spec, reaches, render, version_of
 from kubefort_coordinator.store.sqlite import SqliteStore
 from kubefort_coordinator.tokens import Tokens
 
@@ -59,10 +59,10 @@ class Coordinator:
         if record is not None:
             self.pki.algorithm = record.cluster.key_algorithm
 
-    def artifacts(self) -> tuple[Artifact, ...]:
-        """The artifacts of the cluster's version; none where no bundle was added for it."""
+    def artifacts(self, version: str = "") -> tuple[Artifact, ...]:
+        """The artifacts of a version, "" for the cluster's; none where no bundle was added for it."""
         try:
-            return self.bundles.artifacts(self.records.need_cluster().cluster.kubernetes_version)
+            return self.bundles.artifacts(version or self.records.need_cluster().cluster.kubernetes_version)
         except KubefortError:
             return ()
 
@@ -71,10 +71,12 @@ class Coordinator:
         record = self.records.cluster()
         if record is None:
             return
-        hosts, artifacts, forced = self.records.hosts(), self.artifacts(), set(force)
+        hosts, forced = self.records.hosts(), set(force)
         with self.records.transaction():
             for host in hosts:
-                rendered = render(record, hosts, host, artifacts)
+                artifacts = self.artifacts(version_of(record, host))
+                upcoming = self.artifacts(host.moving.version) if host.moving else ()
+                rendered = render(record, hosts, host, artifacts, upcoming)
                 spec = next_spec(self.records.spec(host.name), rendered, force=host.name in forced)
                 if spec is not None:
                     self.records.put_spec(spec)

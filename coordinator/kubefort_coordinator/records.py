@@ -10,7 +10,7 @@ from kubefort.document import Document, decode, encode
 from kubefort.errors import KubefortError, Refused
 from kubefort.model.cluster import Cluster, HostEntry, Role, RunMode, Taint
 from kubefort.model.operation import OperationState
-from kubefort.model.spec import EtcdMembership, NodeSpec, Stage, VipAuthMode, VipKey
+from kubefort.model.spec import EtcdMembership, NodeSpec, Stage, UpgradeStep, VipAuthMode, VipKey
 from kubefort.model.status import Event, Facts
 
 from kubefort_coordinator.store import Store
@@ -22,6 +22,44 @@ class Settings(Document, frozen=True):
     """Where agents find the coordinator; made by `setup`."""
 
     address: str
+
+
+class UpgradeRecord(Document, frozen=True):
+    """An upgrade that was begun and has not ended well by now.
+
+    control_planes   in the order of their turn; workers: in batches
+    snapshot         file name of the copy of etcd's data that was made before
+    """
+
+    old: str
+    new: str
+    control_planes: tuple[str, ...]
+    workers: tuple[tuple[str, ...], ...] = ()
+    snapshot: str = ""
+    done: bool = False
+
+
+class Moving(Document, frozen=True):
+    """A host on its way to another version.
+
+    done         all of it is there; the old version's artifacts stay until every host is so far, for pods move around
+    containers   component → id of its container before the step
+    well_since   since when everything on the host has been well after that, seconds since 1970; 0: it is not
+    """
+
+    version: str
+    step: UpgradeStep = "artifacts"
+    done: bool = False
+    containers: dict[str, str] = {}
+    well_since: float = 0.0
+
+
+class Cordon(Document, frozen=True):
+    """A node that we keep pods from. `before`: it was cordoned already; `keep`: it shall stay so; `since` 1970."""
+
+    since: float
+    before: bool = False
+    keep: bool = False
 
 
 class ClusterRecord(Document, frozen=True):
@@ -40,6 +78,7 @@ class ClusterRecord(Document, frozen=True):
     vip_auth: VipAuthMode = "enforce"
     vip_holder: str = ""
     vip_rotated: float = 0.0
+    upgrade: UpgradeRecord | None = None
 
     def entry(self, name: str) -> HostEntry | None:
         """What the operator said of a host."""
@@ -50,6 +89,7 @@ class HostRecord(Document, frozen=True):
     """A host. `identities`: pins of the public keys it may show; `pod_index` chooses its part of the pod subnets.
 
     run_modes   component's name → run mode on this host, where it is another than the cluster's
+    version   of Kubernetes, "" for the cluster's
     """
 
     name: str
@@ -66,6 +106,9 @@ class HostRecord(Document, frozen=True):
     enrolled: float = 0.0
     joined: bool = False
     run_modes: dict[str, RunMode] = {}
+    version: str = ""
+    moving: Moving | None = None
+    cordon: Cordon | None = None
 
 
 class OperatorRecord(Document, frozen=True):
@@ -86,11 +129,12 @@ class TokenRecord(Document, frozen=True):
 
 
 class OperationRecord(Document, frozen=True):
-    """An operation as it is journalled. `hosts`: the names of those it changes."""
+    """An operation as it is journalled. `hosts`: the names of those it changes; `pausing`: it stops after its phase."""
 
     state: OperationState
     arguments: dict[str, object]
     hosts: tuple[str, ...] = ()
+    pausing: bool = False
 
 
 class Records:

@@ -13,7 +13,7 @@ from kubefort.errors import KubefortError
 from kubefort.v1.control_pb2_grpc import add_ControlServiceServicer_to_server
 from kubefort.v1.fleet_pb2_grpc import add_EnrolmentServiceServicer_to_server, add_FleetServiceServicer_to_server
 
-from kubefort_coordinator import schedule
+from kubefort_coordinator import cordons, schedule
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.operations import Kind, kinds
 from kubefort_coordinator.operations.runner import Runner
@@ -56,6 +56,7 @@ class Server:
         add_ControlServiceServicer_to_server(Control(coordinator, self.runner, table), self._fleet)
         self._loop: asyncio.Task[None] | None = None
         self._schedule: asyncio.Task[None] | None = None
+        self._cordons: asyncio.Task[None] | None = None
 
     async def start(self, listen: str = "[::]") -> None:
         """Listen on both ports; raises KubefortError where one is taken."""
@@ -70,6 +71,7 @@ class Server:
         await self._fleet.start()
         self._loop = asyncio.create_task(self.runner.run())
         self._schedule = asyncio.create_task(schedule.keep(coordinator, self.runner))
+        self._cordons = asyncio.create_task(cordons.keep(coordinator))
         LOG.info("listening", enrolment=coordinator.enrolment_port, fleet=coordinator.fleet_port)
 
     async def wait(self) -> None:
@@ -79,7 +81,7 @@ class Server:
 
     async def stop(self) -> None:
         """Close streams and listeners; a running operation stays in the journal and goes on at the next start."""
-        tasks = {task for task in (self._loop, self._schedule) if task is not None}
+        tasks = {task for task in (self._loop, self._schedule, self._cordons) if task is not None}
         for task in tasks:
             task.cancel()
         if tasks:

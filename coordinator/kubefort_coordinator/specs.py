@@ -10,7 +10,7 @@ import msgspec
 from kubefort.errors import InvalidInput
 from kubefort.kubeadm.names import CONTROL_PLANE_COMPONENTS
 from kubefort.model.cluster import CONTROL_PLANE, Cluster, RunMode
-from kubefort.model.spec import STAGES, Artifact, Node, NodeSpec, Stage
+from kubefort.model.spec import STAGES, Artifact, Node, NodeSpec, Stage, Upgrade, minor_of
 
 from kubefort_coordinator.records import ClusterRecord, HostRecord
 
@@ -99,10 +99,31 @@ def artifacts_for(cluster: Cluster, host: HostRecord, artifacts: Iterable[Artifa
     )
 
 
+def version_of(record: ClusterRecord, host: HostRecord) -> str:
+    """The version of Kubernetes that a host has, or leaves, until the upgrade of all hosts has ended."""
+    return host.version or record.cluster.kubernetes_version
+
+
+def running_version(record: ClusterRecord, host: HostRecord) -> str:
+    """The version of Kubernetes that runs on a host; while it is on its way, the one it leaves."""
+    return host.moving.version if host.moving is not None and host.moving.done else version_of(record, host)
+
+
+def cluster_at(record: ClusterRecord, version: str) -> Cluster:
+    """The cluster as it is, or was, or will be, with a version."""
+    return msgspec.structs.replace(record.cluster, kubernetes_version=version)
+
+
 def render(
-    record: ClusterRecord, hosts: Iterable[HostRecord], host: HostRecord, artifacts: Iterable[Artifact]
+    record: ClusterRecord,
+    hosts: Iterable[HostRecord],
+    host: HostRecord,
+    artifacts: Iterable[Artifact],
+    upcoming: Iterable[Artifact] = (),
 ) -> NodeSpec:
-    """A host's spec, with generation 0."""
+    """A host's spec, with generation 0. `artifacts` are of the host's version, `upcoming` of the one it moves to."""
+    record = msgspec.structs.replace(record, cluster=cluster_at(record, version_of(record, host)))
+    artifacts = tuple(artifacts)
     peers = sorted(
         (other for other in hosts if other.name != host.name and reaches(other, "prepared")),
         key=lambda other: other.name,
@@ -116,8 +137,21 @@ def render(
         etcd=host.etcd if host.role == CONTROL_PLANE else None,
         artifacts=artifacts_for(record.cluster, host, artifacts),
         ignored_checks=tuple(dict.fromkeys((*record.ignored_checks, *host.ignored_checks))),
+        upgrade=_upgrade(record.cluster, host, artifacts, tuple(upcoming)),
         **(_virtual_ip(record) if host.role == CONTROL_PLANE else {}),
     )
+
+
+def _upgrade(
+    cluster: Cluster, host: HostRecord, artifacts: tuple[Artifact, ...], upcoming: tuple[Artifact, ...]
+) -> Upgrade | None:
+    """What the host moves to; `cluster` is in the version it leaves."""
+    moving = host.moving
+    if moving is None:
+        return None
+    old, new = ({each.ref for each in some if each.name == "etcd"} for some in (artifacts, upcoming))
+    changes = old != new or minor_of(cluster.kubernetes_version) != minor_of(moving.version)
+    return Upgrade(moving.version, artifacts_for(cluster, host, upcoming), moving.step, changes)
 
 
 def _virtual_ip(record: ClusterRecord) -> dict[str, Any]:

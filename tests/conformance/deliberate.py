@@ -13,6 +13,10 @@ _STARTUP = {
     for field in ("failureThreshold", "initialDelaySeconds", "periodSeconds")
 }
 
+_SHUTDOWN = (
+    "an API server that stops lets its clients leave first, and is not killed after half a minute of open watches"
+)
+
 _RESTARTED = {
     (component, "/metadata/annotations"): "a new kubeconfig makes a new pod: kubeadm wants it restarted by hand"
     for component in ("kube-controller-manager", "kube-scheduler")
@@ -21,6 +25,7 @@ _RESTARTED = {
 EVERY_VERSION: dict[tuple[str, str], str] = {
     **_STARTUP,
     **_RESTARTED,
+    ("kube-apiserver", "/container/args/shutdown-delay-duration"): _SHUTDOWN,
     ("kube-controller-manager", "/container/args/allocate-node-cidrs"): (
         "with routed pods the coordinator gives each node its pod CIDR, and the agents route them"
     ),
@@ -32,6 +37,8 @@ EVERY_VERSION: dict[tuple[str, str], str] = {
 }
 
 _SINCE_1_31 = {
+    ("kube-apiserver", "/container/args/shutdown-send-retry-after"): _SHUTDOWN,
+    ("kube-apiserver", "/container/args/shutdown-watch-termination-grace-period"): _SHUTDOWN,
     ("object ConfigMap kubeadm-config", "/data/ClusterConfiguration/encryptionAlgorithm"): (
         "ECDSA P-256 keys are made much faster than RSA-2048 ones"
     ),

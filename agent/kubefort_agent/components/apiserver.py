@@ -14,8 +14,23 @@ ENCRYPTION_CONFIG: Path = KUBERNETES / "encryption/config.yaml"
 """In a folder of its own, so that the mount sees the file that replaces it."""
 
 
+def etcd_servers(context: Context) -> tuple[str, ...]:
+    """The host's own member; while that is upgraded (and restarted once more by the newer kubelet), the others too.
+
+    Without them kubelet, before it starts the new etcd, would wait for an answer of this API server, which would wait
+    for etcd (kubernetes#139502).
+    """
+    spec = context.spec
+    own = "https://[::1]:2379" if ":" in spec.node.address else "https://127.0.0.1:2379"
+    changing = spec.upgrade is not None and spec.upgrade.etcd_changes
+    if not changing or not spec.upgraded("api-server") or spec.upgraded("own-etcd"):
+        return (own,)
+    others = (node.address for node in spec.control_planes() if node.name != spec.node.name)
+    return (own, *(f"https://{host_port(address, 2379)}" for address in others))
+
+
 def apiserver(context: Context) -> Component:
-    """The host's API server, which uses the host's own etcd member."""
+    """The host's API server."""
     cluster, node, table = context.spec.cluster, context.spec.node, context.rules
     flags = {
         "advertise-address": node.address,
@@ -27,7 +42,7 @@ def apiserver(context: Context) -> Component:
         "etcd-cafile": f"{PKI}/etcd/ca.crt",
         "etcd-certfile": f"{PKI}/apiserver-etcd-client.crt",
         "etcd-keyfile": f"{PKI}/apiserver-etcd-client.key",
-        "etcd-servers": "https://[::1]:2379" if ":" in node.address else "https://127.0.0.1:2379",
+        "etcd-servers": ",".join(etcd_servers(context)),
         "kubelet-client-certificate": f"{PKI}/apiserver-kubelet-client.crt",
         "kubelet-client-key": f"{PKI}/apiserver-kubelet-client.key",
         "kubelet-preferred-address-types": "InternalIP,ExternalIP,Hostname",
@@ -45,6 +60,7 @@ def apiserver(context: Context) -> Component:
         "service-cluster-ip-range": ",".join(cluster.service_subnets),
         "tls-cert-file": f"{PKI}/apiserver.crt",
         "tls-private-key-file": f"{PKI}/apiserver.key",
+        **dict(table.apiserver_shutdown),
     }
     mounts = (Mount("k8s-certs", str(PKI), str(PKI)), *authority_mounts(context))
     if table.apiserver_insecure_port:

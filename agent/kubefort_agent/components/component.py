@@ -10,7 +10,7 @@ from typing import Literal
 from kubefort.errors import InvalidInput
 from kubefort.kubeadm.versions import Rules, parse, rules
 from kubefort.model.cluster import ComponentSettings
-from kubefort.model.spec import Artifact, NodeSpec
+from kubefort.model.spec import Artifact, NodeSpec, UpgradeStep
 
 from kubefort_agent.host.facts import HostFacts
 
@@ -78,6 +78,10 @@ class Context:
 
     spec: NodeSpec
     facts: HostFacts
+
+    def at(self, step: UpgradeStep) -> Context:
+        """The context for what belongs to a step of an upgrade: in the old version, or already in the new one."""
+        return replace(self, spec=self.spec.at(step))
 
     @property
     def rules(self) -> Rules:

@@ -77,15 +77,17 @@ class SpecFile:
 
 def _refuse_paths(spec: NodeSpec) -> None:
     """What becomes part of a path of this host is a plain name, whoever sent it."""
+    artifacts = (*spec.artifacts, *(spec.upgrade.artifacts if spec.upgrade else ()))
     names = [
         ("version", spec.cluster.kubernetes_version),
-        *(("artifact", artifact.name) for artifact in spec.artifacts),
+        *([("version", spec.upgrade.version)] if spec.upgrade else []),
+        *(("artifact", artifact.name) for artifact in artifacts),
         *(("secret", key.secret) for key in spec.vip_keys),
     ]
     for what, name in names:
         if not _NAME.fullmatch(name):
             raise Refused(f"the spec names the {what} {name!r}, which cannot be a file's name")
-    for artifact in spec.artifacts:
+    for artifact in artifacts:
         if not _DIGEST.fullmatch(artifact.sha256):
             raise Refused(f"the spec's artifact {artifact.name} has no SHA-256 but {artifact.sha256!r}")
 

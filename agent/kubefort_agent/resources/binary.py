@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from kubefort import files
 from kubefort.model.spec import Artifact
+from kubefort.paths import ARTIFACTS
 
 from kubefort_agent.host.digest import fingerprint, sha256
 from kubefort_agent.resources.link import Link
@@ -29,7 +30,7 @@ program the artifact stays (60 MB for kubelet), so that it is mended while nobod
 
 @dataclass(frozen=True)
 class Binary:
-    """The program lies below FOLDER by version, and /usr/local/bin points to it."""
+    """The program lies below FOLDER by version; `link` makes it the one that is found in PATH."""
 
     artifact: Artifact
     version: str
@@ -38,7 +39,7 @@ class Binary:
 
     @property
     def key(self) -> str:
-        return f"binary {self.artifact.name}"
+        return f"binary {self.artifact.name} {self.version}"
 
     @property
     def path(self) -> Path:
@@ -49,9 +50,6 @@ class Binary:
         return Link(LINKS / self.artifact.name, str(self.path))
 
     async def diff(self, host: Host) -> tuple[str, ...]:
-        return (*await self._content(host), *await self.link.diff(host))
-
-    async def _content(self, host: Host) -> tuple[str, ...]:
         place = host.path(self.path)
         print_ = (fingerprint(place), self.artifact.sha256)
         known = host.verdicts.get(self.key)
@@ -69,15 +67,13 @@ class Binary:
         return wrong
 
     async def apply(self, host: Host) -> None:
-        if await self._content(host):
-            source = await host.supplies.artifact(self.artifact)
-            await asyncio.to_thread(_install, source, host.path(self.path))
-            if self.artifact.name in TOOLS:
-                host.supplies.forget(self.artifact)
-        await self.link.apply(host)
+        source = await host.supplies.artifact(self.artifact)
+        await asyncio.to_thread(_install, source, host.path(self.path))
+        if self.artifact.name in TOOLS:
+            host.supplies.forget(self.artifact)
 
     async def undo(self, host: Host) -> tuple[Undo, ...]:
-        return (*await self.link.undo(host), RestoreFile(str(self.path)))
+        return RestoreFile(str(self.path)), RestoreFile(str(ARTIFACTS / self.artifact.sha256))
 
 
 def _install(source: Path, place: Path) -> None:

@@ -9,7 +9,7 @@ from kfctl.progress import Output
 
 @click.group()
 def command() -> None:
-    """Operations: list, watch, abort, resume."""
+    """Operations: list, watch, pause, abort, resume."""
 
 
 @command.command("list")
@@ -62,6 +62,23 @@ def abort(context: click.Context, id: str) -> None:
 
     operation = run(ask())
     click.echo(f"{operation.title}: {operation.status}")
+
+
+@command.command()
+@click.argument("id")
+@click.pass_context
+def pause(context: click.Context, id: str) -> None:
+    """Stop operation ID when the phase that runs now has ended; `resume` goes on."""
+    from kfctl.client import connect
+    from kubefort.model.operation import OperationState
+
+    async def ask() -> OperationState:
+        async with connect(config_of(context)) as client:
+            return await client.pause(id)
+
+    operation = run(ask())
+    phase = next((phase.title for phase in operation.phases if phase.status == "running"), "")
+    click.echo(f"{operation.title}: " + (f"stops after: {phase}" if phase else operation.status))
 
 
 @command.command()

@@ -106,10 +106,13 @@ class KubernetesClient:
                 return None
             raise
 
-    async def list(self, kind: str, namespace: str = "", api_version: str = "v1", labels: str = "") -> list[Object]:
-        """Objects of a kind, of all namespaces where none is named; `labels` is a label selector."""
+    async def list(
+        self, kind: str, namespace: str = "", api_version: str = "v1", labels: str = "", fields: str = ""
+    ) -> list[Object]:
+        """Objects of a kind, of all namespaces where none is named; `labels` and `fields` are selectors."""
         path = object_path(api_version, await self._kind(api_version, kind), namespace)
         query = {"limit": str(_PAGE)} | ({"labelSelector": labels} if labels else {})
+        query |= {"fieldSelector": fields} if fields else {}
         items: list[Object] = []
         while True:
             page = await self.request("GET", f"{path}?{urlencode(query)}")
@@ -153,6 +156,37 @@ class KubernetesClient:
                 return False
             raise
         return True
+
+    async def evict(self, namespace: str, name: str, api_version: str = "policy/v1") -> str:
+        """Ask that a pod be evicted: "" where it is going or gone, else why not now, in the API's words.
+
+        `api_version` of the Eviction: policy/v1 from 1.22 on, policy/v1beta1 before.
+        """
+        path = f"{object_path('v1', KNOWN[('v1', 'Pod')], namespace, name)}/eviction"
+        metadata = {"name": name, "namespace": namespace}
+        wanted = json.dumps({"apiVersion": api_version, "kind": "Eviction", "metadata": metadata}).encode()
+        failure: KubefortError = Unavailable("no API server is known")
+        for index in self._order():
+            try:
+                answer = await http.request(self._context, self.servers[index], "POST", path, wanted)
+            except Unavailable as error:
+                failure = error
+                continue
+            said = _said(answer)
+            budget = said.get("reason") == "TooManyRequests" or "PodDisruptionBudget" in str(said.get("message"))
+            if answer.code >= 400 and budget:
+                causes = (said.get("details") or {}).get("causes") or []
+                return "; ".join(cause["message"] for cause in causes if cause.get("message")) or str(said["message"])
+            try:
+                _document(self.servers[index], answer)
+            except ApiError as error:
+                if error.code != 404:
+                    raise
+            except Unavailable as error:
+                failure = error
+                continue
+            return ""
+        raise failure
 
     async def node_ready(self, name: str) -> tuple[bool, str]:
         """Whether the node is there and Ready, and in words why not."""
@@ -214,6 +248,14 @@ def readiness(node: Object) -> tuple[bool, str]:
         return True, ""
     why = ready.get("message") or ready.get("reason") or "no reason given"
     return False, f"the node {name} is not Ready: {why}"
+
+
+def _said(answer: http.Answer) -> Object:
+    try:
+        said = json.loads(answer.body)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _document(server: str, answer: http.Answer) -> Object:

@@ -20,6 +20,7 @@ class Kind:
     check       raises where it must not begin; changes nothing
     begin       what is recorded in the transaction that begins it
     ended       what is recorded when it ends, well or not
+    warnings    what an operator should know before it begins
     """
 
     name: str
@@ -30,6 +31,7 @@ class Kind:
     check: Callable[[Any, Coordinator], None] = lambda arguments, coordinator: None
     begin: Callable[[Any, Coordinator], None] = lambda arguments, coordinator: None
     ended: Callable[[Any, Coordinator], None] = lambda arguments, coordinator: None
+    warnings: Callable[[Any, Coordinator], tuple[str, ...]] = lambda arguments, coordinator: ()
 
 
 Interruption = Literal["beside", "queue", "refuse", "interrupt"]
@@ -45,6 +47,15 @@ INTERRUPTIONS: Mapping[tuple[str, str], tuple[Interruption, Interruption]] = {
     ("reset", "bootstrap"): ("refuse", "refuse"),
     ("reset", "join"): ("queue", "queue"),
     ("reset", "reset"): ("interrupt", "queue"),
+    ("upgrade", "bootstrap"): ("refuse", "refuse"),
+    ("upgrade", "upgrade"): ("refuse", "refuse"),
+    ("upgrade", "reset"): ("refuse", "refuse"),
+    ("upgrade", "cordon"): ("refuse", "refuse"),
+    ("upgrade", "uncordon"): ("refuse", "refuse"),
+    ("upgrade", "drain"): ("refuse", "refuse"),
+    ("drain", "uncordon"): ("interrupt", "beside"),
+    ("drain", "cordon"): ("interrupt", "beside"),
+    ("drain", "drain"): ("interrupt", "beside"),
     ("vip-move", "reset"): ("interrupt", "interrupt"),
     ("vip-rotate-key", "reset"): ("interrupt", "interrupt"),
 }
@@ -59,10 +70,20 @@ def interruption(running: str, new: str, *, same_host: bool) -> Interruption:
 
 def kinds() -> dict[str, Kind]:
     """All kinds of operations by name."""
-    from kubefort_coordinator.operations import bootstrap, convert, join, reset, vip_move, vip_rotate_key
+    from kubefort_coordinator.operations import (
+        bootstrap,
+        convert,
+        join,
+        nodes,
+        reset,
+        upgrade,
+        vip_move,
+        vip_rotate_key,
+    )
 
-    modules = (bootstrap, join, reset, convert, vip_move, vip_rotate_key)
-    return {module.KIND.name: module.KIND for module in modules}
+    modules = (bootstrap, join, reset, convert, upgrade, vip_move, vip_rotate_key)
+    found = (*(module.KIND for module in modules), nodes.CORDON, nodes.DRAIN, nodes.UNCORDON)
+    return {kind.name: kind for kind in found}
 
 
 def arguments_of(kind: Kind, raw: dict[str, object]) -> Document:

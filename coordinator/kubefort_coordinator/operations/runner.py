@@ -24,6 +24,8 @@ LOG = log.get("operations")
 
 ENDED_KEPT = 100
 
+_RESUMABLE = ("failed", "aborted", "paused")
+
 
 class Runner:
     """Operations run in the order of their beginning, beside each other where INTERRUPTIONS says so; a queued one says
@@ -61,7 +63,7 @@ class Runner:
         elif same is not None and same.state.kind == kind_name and not dry_run:
             if same.state.status == "running":
                 return self.state(same.state.id)
-            if same.state.status in ("failed", "aborted") and self._unfinished(same):
+            if same.state.status in _RESUMABLE and self._unfinished(same):
                 return self.resume(same.state.id)
         kind.check(arguments, self._coordinator)
         hosts = kind.hosts(arguments)
@@ -74,6 +76,7 @@ class Runner:
             status="running",
             phases=(),
             created=self._coordinator.clock(),
+            warnings=kind.warnings(arguments, self._coordinator),
         )
         if dry_run:
             return msgspec.structs.replace(state, phases=self._journal(kind.phases(arguments, self._coordinator)))
@@ -102,6 +105,7 @@ class Runner:
             for phase in record.state.phases
         )
         with self._records.transaction():
+            record = msgspec.structs.replace(record, pausing=False)
             self._put(record, status="running", error="", hint="", ended=0.0, phases=phases)
             for host in record.hosts if ignored_checks else ():
                 if self._records.host(host) is not None:
@@ -117,6 +121,17 @@ class Runner:
             self._end(record, status="aborted", hint=_resume_hint(id))
             if id in self._tasks:
                 self._tasks[id].cancel()
+        return self.state(id)
+
+    def pause(self, id: str) -> OperationState:
+        """End a running operation when the phase that runs now has ended, and no sooner; it may be resumed."""
+        record = self._records.need_operation(id)
+        if record.state.status != "running":
+            raise Refused(f"{id} does not run: it has {record.state.status}", "see `kfctl operation list`")
+        if not any(phase.status == "running" for phase in record.state.phases):
+            self._end(record, status="paused", hint=_resume_hint(id))
+        elif not record.pausing:
+            self._records.put_operation(msgspec.structs.replace(record, pausing=True))
         return self.state(id)
 
     def state(self, id: str) -> OperationState:
@@ -203,6 +218,9 @@ class Runner:
             if [(each.name, each.host) for each in phases] != [(each.name, each.host) for each in record.state.phases]:
                 raise KubefortError(f"{id} was begun by another version of Kubefort", f"`kfctl operation abort {id}`")
             for index, phase in enumerate(phases):
+                if self._records.need_operation(id).pausing:
+                    self._end(self._records.need_operation(id), status="paused", hint=_resume_hint(id))
+                    return
                 if self._records.need_operation(id).state.phases[index].status != "done":
                     self._phase(id, index, status="running", started=self._coordinator.clock())
                     LOG.info(phase.title, operation=id, phase=phase.name)

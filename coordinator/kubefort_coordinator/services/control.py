@@ -21,7 +21,7 @@ from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.operations import Kind
 from kubefort_coordinator.operations.runner import Runner
 from kubefort_coordinator.services.access import CALLER
-from kubefort_coordinator.specs import node_of, run_modes
+from kubefort_coordinator.specs import node_of, run_modes, running_version
 
 
 class Control(ControlServiceServicer):
@@ -47,7 +47,8 @@ class Control(ControlServiceServicer):
             yield wire.WatchOperationResponse(operation=document.encode(state))
 
     async def AbortOperation(self, request: wire.AbortOperationRequest, context: Any) -> wire.AbortOperationResponse:
-        return wire.AbortOperationResponse(operation=document.encode(self._runner.abort(request.id)))
+        state = self._runner.pause(request.id) if request.pause else self._runner.abort(request.id)
+        return wire.AbortOperationResponse(operation=document.encode(state))
 
     async def ResumeOperation(self, request: wire.ResumeOperationRequest, context: Any) -> wire.ResumeOperationResponse:
         state = self._runner.resume(request.id, tuple(request.ignored_checks))
@@ -74,6 +75,8 @@ class Control(ControlServiceServicer):
                     seen=sight.seen,
                     status=sight.status,
                     run_modes=run_modes(record.cluster, host) if record else {},
+                    kubernetes_version=running_version(record, host) if record else "",
+                    upgrading_to=host.moving.version if host.moving and not host.moving.done else "",
                 )
             )
         return Overview(

@@ -55,6 +55,8 @@ class Rules:
     super_admin: bool = False
 
     # static pods
+    apiserver_shutdown: tuple[tuple[str, str], ...] = (("shutdown-delay-duration", "3s"),)
+    """Ours, not kubeadm's: first not ready, then no new connections, then the end, so that clients leave in time."""
     apiserver_insecure_port: bool = True
     scheduler_port: bool = True
     """--port=0 of controller manager and scheduler."""
@@ -117,7 +119,16 @@ ROWS: tuple[tuple[tuple[int, int], dict[str, object]], ...] = (
             "pod_infra_image_flag": True,
         },
     ),
-    ((23, 0), {"scheduler_port": False}),  # kubernetes#104157, #105034
+    (
+        (23, 0),
+        {
+            "scheduler_port": False,  # kubernetes#104157, #105034
+            "apiserver_shutdown": (  # kubernetes#101257
+                ("shutdown-delay-duration", "3s"),
+                ("shutdown-send-retry-after", "true"),
+            ),
+        },
+    ),
     (
         (24, 0),
         {
@@ -140,7 +151,17 @@ ROWS: tuple[tuple[tuple[int, int], dict[str, object]], ...] = (
         },
     ),
     ((26, 0), {"container_runtime_flag": False}),  # kubernetes#112000
-    ((27, 0), {"explicit_priority": True}),  # kubernetes#114338
+    (
+        (27, 0),
+        {
+            "explicit_priority": True,  # kubernetes#114338
+            "apiserver_shutdown": (  # kubernetes#114925
+                ("shutdown-delay-duration", "3s"),
+                ("shutdown-send-retry-after", "true"),
+                ("shutdown-watch-termination-grace-period", "5s"),
+            ),
+        },
+    ),
     ((28, 0), {"kubelet_skew": 3}),
     (
         (29, 0),

@@ -10,7 +10,7 @@ from kubefort.model.spec import Stage
 from kubefort.model.status import NodeStatus
 
 PhaseStatus = Literal["pending", "running", "done", "failed"]
-OperationStatus = Literal["running", "succeeded", "failed", "aborted"]
+OperationStatus = Literal["running", "succeeded", "failed", "aborted", "paused"]
 
 
 class BootstrapArguments(Document, frozen=True):
@@ -58,6 +58,41 @@ class VipRotateKeyArguments(Document, frozen=True):
     """The virtual IP's adverts get a new key."""
 
 
+class DrainSettings(Document, frozen=True):
+    """How pods leave a node.
+
+    deadline_s    how long they have; then `late` says what happens: the operation stops, the rest is deleted whatever
+                  a PodDisruptionBudget says, or the host's turn comes with them on it
+    local_data    pods with an emptyDir volume may go, and their data with them
+    unmanaged     pods that nobody will start again may go
+    """
+
+    deadline_s: float = 600.0
+    late: Literal["stop", "delete", "ignore"] = "stop"
+    local_data: bool = False
+    unmanaged: bool = False
+
+
+class UpgradeArguments(Document, frozen=True):
+    """The cluster goes to another version of Kubernetes.
+
+    hosts             all of the cluster's, workers among them in the order of their turn
+    max_unavailable   how many workers at once: "2", "25%"
+    """
+
+    version: str
+    hosts: tuple[str, ...]
+    max_unavailable: str = "1"
+    drain: DrainSettings = DrainSettings()
+
+
+class NodeArguments(Document, frozen=True):
+    """Cordon, uncordon or drain a host's node."""
+
+    host: str
+    drain: DrainSettings = DrainSettings()
+
+
 class PhaseState(Document, frozen=True):
     """A phase: times in seconds since 1970 (0: not yet); `waiting_for` one sentence while it waits."""
 
@@ -71,7 +106,7 @@ class PhaseState(Document, frozen=True):
 
 
 class OperationState(Document, frozen=True):
-    """An operation and its phases in order. `error` and `hint` where it failed."""
+    """An operation and its phases in order. `error` and `hint` where it failed; `warnings` before it begins."""
 
     id: str
     kind: str
@@ -82,12 +117,14 @@ class OperationState(Document, frozen=True):
     ended: float = 0.0
     error: str = ""
     hint: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class HostOverview(Document, frozen=True):
     """A host as the coordinator knows it; `seen` is the time of the last sign of life, seconds since 1970.
 
     run_modes   of the components that it runs, by name
+    kubernetes_version   that it has, or leaves; upgrading_to: "" or the one it is on its way to
     """
 
     name: str
@@ -99,6 +136,8 @@ class HostOverview(Document, frozen=True):
     seen: float = 0.0
     status: NodeStatus | None = None
     run_modes: dict[str, RunMode] = {}
+    kubernetes_version: str = ""
+    upgrading_to: str = ""
 
 
 class Overview(Document, frozen=True):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from kubefort.document import Document
 from kubefort.model.cluster import CONTROL_PLANE, Cluster, Role, Taint
 
@@ -19,6 +21,19 @@ node           kubelet registers; routes; virtual IP
 """
 
 VipAuthMode = Literal["receive-only", "permissive", "enforce"]
+
+UpgradeStep = Literal["artifacts", "api-server", "controllers", "etcd", "node", "own-etcd"]
+"""How much of another version shall be on a host. Each includes the ones before it:
+
+artifacts    binaries and images lie ready, nothing is started from them
+api-server   API server, and the certificates of the control plane
+controllers  controller manager, scheduler
+etcd         the member
+node         container runtime's settings, kubelet, the programs that people type
+own-etcd     the API server, which knew all etcd members while its own restarted, knows only its own again
+"""
+
+UPGRADE_STEPS: tuple[UpgradeStep, ...] = ("artifacts", "api-server", "controllers", "etcd", "node", "own-etcd")
 
 STAGES: tuple[Stage, ...] = ("absent", "enrolled", "prepared", "etcd", "control-plane", "node")
 
@@ -58,12 +73,30 @@ class VipKey(Document, frozen=True):
     secret: str
 
 
+def minor_of(version: str) -> str:
+    """v1.36 of v1.36.2."""
+    return ".".join(version.split(".")[:2])
+
+
+class Upgrade(Document, frozen=True):
+    """Another version on its way onto a host, and how far it shall be there by now.
+
+    etcd_changes   whether etcd is restarted: its image is another one, or its pod is written in another way
+    """
+
+    version: str
+    artifacts: tuple[Artifact, ...]
+    step: UpgradeStep
+    etcd_changes: bool = False
+
+
 class NodeSpec(Document, frozen=True):
     """Desired state of the host `node`. `peers`: all other members. Generations only grow.
 
     vip_keys      every key that adverts may carry; `vip_send_key` the id of the one that ours do (0: the last)
     vip_auth      as in kubefort.vipfile.VipAuth; off where there are no keys
     vip_holder    the host that shall take the virtual IP now; "": whoever has it keeps it
+    upgrade       the version that shall follow the cluster's and `artifacts`; None: none
     """
 
     generation: int
@@ -79,10 +112,22 @@ class NodeSpec(Document, frozen=True):
     vip_auth: VipAuthMode = "enforce"
     vip_holder: str = ""
     paused_until: float = 0.0
+    upgrade: Upgrade | None = None
 
     def reaches(self, stage: Stage) -> bool:
         """Whether the host shall be at least at `stage`."""
         return STAGES.index(self.stage) >= STAGES.index(stage)
+
+    def upgraded(self, step: UpgradeStep) -> bool:
+        """Whether what belongs to `step` shall be there in the new version."""
+        return self.upgrade is not None and UPGRADE_STEPS.index(self.upgrade.step) >= UPGRADE_STEPS.index(step)
+
+    def at(self, step: UpgradeStep) -> NodeSpec:
+        """The spec with the version and artifacts in which what belongs to `step` shall be."""
+        if self.upgrade is None or not self.upgraded(step):
+            return self
+        cluster = msgspec.structs.replace(self.cluster, kubernetes_version=self.upgrade.version)
+        return msgspec.structs.replace(self, cluster=cluster, artifacts=self.upgrade.artifacts)
 
     @property
     def is_control_plane(self) -> bool:

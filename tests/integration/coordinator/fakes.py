@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,14 +84,67 @@ class FakeEtcd:
         self.log.append(f"{self.members_[target_id].peer_urls[0]} leads")
         self.leader = target_id
 
+    async def snapshot(self, endpoint: str) -> AsyncIterator[bytes]:
+        data = b"etcd" * 256
+        yield data[:700]
+        yield data[700:] + hashlib.sha256(data).digest()
+
 
 class FakeKubernetes:
-    """Nodes are there and Ready as soon as somebody looks."""
+    """Nodes are there and Ready as soon as somebody looks, and run what their specs say.
+
+    pods        as the API lists them; one is gone when it was evicted
+    budgets     pod's name → why it may not be evicted
+    """
 
     def __init__(self) -> None:
         self.objects: list[dict[str, Any]] = []
         self.nodes: dict[str, dict[str, Any]] = {}
         self.deleted: list[str] = []
+        self.pods: list[dict[str, Any]] = []
+        self.budgets: dict[str, str] = {}
+        self.log: list[str] = []
+        self.hosts: tuple[str, ...] = ()
+        self.coordinators: list[Coordinator] = []
+
+    def of(self, *hosts: str) -> FakeKubernetes:
+        """The same, as asked on these hosts."""
+        one = copy.copy(self)
+        one.hosts = hosts
+        return one
+
+    async def version(self) -> str:
+        return self.coordinators[-1].spec(self.hosts[0]).at("api-server").cluster.kubernetes_version
+
+    async def list(
+        self, kind: str, namespace: str = "", api_version: str = "v1", labels: str = "", fields: str = ""
+    ) -> list[dict[str, Any]]:
+        return [pod for pod in self.pods if fields == f"spec.nodeName={pod['spec']['nodeName']}"]
+
+    async def evict(self, namespace: str, name: str, api_version: str = "policy/v1") -> str:
+        if name not in self.budgets:
+            self.log.append(f"evict {name}")
+            self.pods[:] = [pod for pod in self.pods if pod["metadata"]["name"] != name]
+        return self.budgets.get(name, "")
+
+    async def delete(self, kind: str, name: str, namespace: str = "", api_version: str = "v1") -> bool:
+        self.log.append(f"delete {name}")
+        self.pods[:] = [pod for pod in self.pods if pod["metadata"]["name"] != name]
+        return True
+
+    def _component(self, pod: str) -> dict[str, Any] | None:
+        spec = next((s for s in map(self.coordinators[-1].spec, self.nodes) if pod.endswith(f"-{s.node.name}")), None)
+        if spec is None:
+            return None
+        name = pod.removesuffix(f"-{spec.node.name}")
+        release = spec.at("etcd" if name == "etcd" else "api-server" if name == "kube-apiserver" else "controllers")
+        image = next(artifact.ref for artifact in release.artifacts if artifact.name == name)
+        container = f"{image} by {spec.at('node').cluster.kubernetes_version}, {spec.upgraded('own-etcd')}"
+        status = {
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "containerStatuses": [{"containerID": container}],
+        }
+        return {"spec": {"containers": [{"image": image}]}, "status": status}
 
     async def ready(self) -> tuple[bool, str]:
         return True, ""
@@ -100,9 +154,14 @@ class FakeKubernetes:
         return wanted
 
     async def get(self, kind: str, name: str, namespace: str = "", api_version: str = "v1") -> dict[str, Any] | None:
+        if kind == "Pod":
+            return self._component(name)
         if kind != "Node":
             return None
-        return self.nodes.setdefault(name, {"metadata": {"name": name}, "spec": {}})
+        node = self.nodes.setdefault(name, {"metadata": {"name": name}, "spec": {}})
+        version = self.coordinators[-1].spec(name).at("node").cluster.kubernetes_version
+        node["status"] = {"nodeInfo": {"kubeletVersion": version}, "conditions": [{"type": "Ready", "status": "True"}]}
+        return node
 
     async def create_if_missing(self, wanted: dict[str, Any]) -> bool:
         self.objects.append(wanted)
@@ -112,6 +171,8 @@ class FakeKubernetes:
         node = self.nodes[name]
         node["metadata"] = {**node["metadata"], **patch.get("metadata", {})}
         node["spec"] = {**node["spec"], **patch.get("spec", {})}
+        if "unschedulable" in patch.get("spec", {}):
+            self.log.append(f"{'cordon' if patch['spec']['unschedulable'] else 'uncordon'} {name}")
         return node
 
     async def node_ready(self, name: str) -> tuple[bool, str]:
@@ -137,4 +198,5 @@ class Fakes:
             return self.etcd
 
         coordinator.etcd = etcd  # type: ignore[method-assign,assignment]
-        coordinator.kubernetes = lambda *hosts: self.kubernetes  # type: ignore[method-assign,assignment]
+        self.kubernetes.coordinators.append(coordinator)
+        coordinator.kubernetes = self.kubernetes.of  # type: ignore[method-assign,assignment]

@@ -150,6 +150,7 @@ def test_references_are_completed(short: str, full: str) -> None:
 async def test_a_binary_is_installed_by_version_and_linked(host: Host) -> None:
     binary = Binary(supply(host, "binary", "kubelet", b"#!/bin/true"), "v1.36.2")
     await binary.apply(host)
+    await binary.link.apply(host)
     assert await binary.diff(host) == ()
     assert host.path("/opt/kubefort/bin/v1.36.2/kubelet").stat().st_mode & 0o777 == 0o755
     assert host.path("/usr/local/bin/kubelet").readlink() == Path("/opt/kubefort/bin/v1.36.2/kubelet")

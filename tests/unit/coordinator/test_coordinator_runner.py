@@ -288,3 +288,27 @@ async def test_phases_that_must_be_alone_never_overlap(bench: Bench) -> None:
     ids = [bench.runner.begin("join", Arguments((host, f"{host}-2"))).id for host in "abc"]
     assert [(await bench.end(id)).status for id in ids] == ["succeeded"] * 3
     assert overlaps == []
+
+
+async def test_pause_lets_the_phase_end_and_resume_goes_on(bench: Bench) -> None:
+    bench.steps["a"] = lambda: Wait("a")
+    id = bench.runner.begin("join", Arguments(("a", "b"))).id
+    await bench.until(lambda: bench.log[-1:] == ["a"])
+    assert bench.runner.pause(id).status == "running"
+    bench.steps.clear()
+    bench.coordinator.changed.notify()
+    state = await bench.end(id)
+    assert (state.status, [phase.status for phase in state.phases]) == ("paused", ["done", "pending"])
+    assert "b" not in bench.log
+    bench.runner.resume(id)
+    assert (await bench.end(id)).status == "succeeded"
+    with pytest.raises(Refused, match="does not run"):
+        bench.runner.pause(id)
+
+
+async def test_a_queued_operation_is_paused_at_once(bench: Bench) -> None:
+    bench.steps["a"] = lambda: Wait("a")
+    bench.runner.begin("bootstrap", Arguments(("a",)))
+    queued = bench.runner.begin("join", Arguments(("b",))).id
+    assert bench.runner.pause(queued).status == "paused"
+    assert bench.runner.begin("join", Arguments(("b",))).id == queued

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from kubefort.errors import InvalidInput
 from kubefort.model.cluster import Cluster, ComponentSettings, Role
-from kubefort.model.spec import Artifact, EtcdMembership, Stage, VipKey
+from kubefort.model.spec import UPGRADE_STEPS, Artifact, EtcdMembership, Stage, Upgrade, VipKey
 from kubefort.model.status import Facts
-from kubefort_coordinator.records import ClusterRecord, HostRecord
+from kubefort_coordinator.records import ClusterRecord, HostRecord, Moving
 from kubefort_coordinator.specs import free_pod_index, next_spec, pod_cidrs, render, run_modes
 
 ARTIFACTS = (
@@ -126,3 +126,22 @@ def test_a_host_runs_what_the_cluster_says_or_what_was_said_of_it() -> None:
     programs = {each.name for each in spec.artifacts if each.kind == "binary"}
     assert programs & {each.name for each in PROGRAMS} == {"etcd"}
     assert run_modes(cluster, host("w", role="worker")) == {}
+
+
+def test_a_host_keeps_its_version_and_is_told_of_the_next() -> None:
+    plane = msgspec.structs.replace(host("cp-1"), version="v1.35.6", moving=Moving("v1.36.2", "etcd"))
+    spec = render(RECORD, [plane], plane, ARTIFACTS, ARTIFACTS[:3])
+    assert spec.cluster.kubernetes_version == "v1.35.6"
+    assert spec.upgrade == Upgrade("v1.36.2", ARTIFACTS[:3], "etcd", True)
+    assert [spec.at(step).cluster.kubernetes_version for step in UPGRADE_STEPS] == [*["v1.36.2"] * 4, *["v1.35.6"] * 2]
+
+
+@pytest.mark.parametrize(
+    ("target", "etcd", "changes"), [("v1.36.3", "etcd", False), ("v1.36.3", "etcd:2", True), ("v1.37.0", "etcd", True)]
+)
+def test_whether_etcd_restarts(target: str, etcd: str, changes: bool) -> None:
+    plane = msgspec.structs.replace(host("cp-1"), moving=Moving(target))
+    new = tuple(msgspec.structs.replace(a, ref=etcd) if a.name == "etcd" else a for a in ARTIFACTS)
+    spec = render(RECORD, [plane], plane, ARTIFACTS, new)
+    assert spec.upgrade is not None
+    assert spec.upgrade.etcd_changes is changes
