@@ -181,7 +181,7 @@ def test_modes_are_mixed_at_will() -> None:
     found = resources(msgspec.structs.replace(spec, artifacts=programs), FACTS)
     keys = [resource.key for resource in found]
     order = [
-        "binary etcd",
+        "binary etcd v1.36.2",
         "unit kubelet.service",
         "unit docker.service",
         "unit etcd.service",
