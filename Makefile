@@ -83,7 +83,7 @@ unit: $(READY) ## tests of pure code, with fakes only at the edges
 .PHONY: integration
 integration: $(READY) apt-test ## tests with real programs, sockets and network namespaces (root)
 	$(NEEDS_ROOT)
-	$(BIN)/pytest -q tests/integration -m "not slow"
+	$(BIN)/pytest -q --timeout 300 tests/integration -m "not slow"
 
 .PHONY: test
 test: lint unit integration ## lint, unit, integration: at most 5 minutes, no lab
@@ -91,17 +91,17 @@ test: lint unit integration ## lint, unit, integration: at most 5 minutes, no la
 .PHONY: conformance
 conformance: $(READY) ## what we write, beside what the real kubeadm writes, version by version (root)
 	$(NEEDS_ROOT)
-	$(BIN)/pytest -q tests/conformance
+	$(BIN)/pytest -q --timeout 900 tests/conformance
 
 .PHONY: e2e
 e2e: packages conformance ## real hosts and a real Kubernetes, what CI has time for (root)
 	$(NEEDS_ROOT)
-	$(BIN)/pytest tests/e2e -m "not slow" -x
+	$(BIN)/pytest --timeout 1500 tests/e2e -m "not slow" -x
 
 .PHONY: e2e-all
 e2e-all: packages ## every end-to-end test, whole matrices too (root, hours)
 	$(NEEDS_ROOT)
-	$(BIN)/pytest tests/e2e tests/integration
+	$(BIN)/pytest --timeout 1800 tests/e2e tests/integration
 
 .PHONY: soak
 soak: packages ## random power cuts under a writer, again and again: CUTS (20), SEED
