@@ -17,7 +17,7 @@ IMAGES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler",
 @pytest.fixture(scope="session", params=VERSIONS)
 def theirs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Stock:
     if os.geteuid() != 0:
-        pytest.skip("kubeadm changes its root folder, which only root may")
+        pytest.fail("kubeadm changes its root folder, which only root may: run `make conformance` as root")
     return stock(request.param, tmp_path_factory.mktemp(request.param))
 
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import textwrap
-
-import pytest
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace needs root")
 
 PREPARE = """
 import asyncio, subprocess

@@ -13,7 +13,7 @@ from tests.integration.vip.netns import KEEPALIVED_24, Lab
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Lab]:
     if os.geteuid() != 0 or not shutil.which("ip"):
-        pytest.skip("network namespaces need root and iproute2")
+        pytest.fail("network namespaces need root and iproute2: run `make integration` as root")
     one = Lab(tmp_path)
     try:
         yield one
@@ -25,7 +25,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 def keepalived() -> str:
     program = shutil.which("keepalived")
     if program is None:
-        pytest.skip("keepalived is not installed")
+        pytest.fail("keepalived is not installed: `make integration` installs it")
     return program
 
 
