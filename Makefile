@@ -91,7 +91,7 @@ test: lint unit integration ## lint, unit, integration: at most 5 minutes, no la
 .PHONY: conformance
 conformance: $(READY) ## what we write, beside what the real kubeadm writes, version by version (root)
 	$(NEEDS_ROOT)
-	$(BIN)/pytest -q --timeout 900 tests/conformance
+	$(BIN)/pytest -q --timeout 2400 tests/conformance
 
 .PHONY: e2e
 e2e: packages conformance ## real hosts and a real Kubernetes, what CI has time for (root)

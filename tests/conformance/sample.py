@@ -5,9 +5,11 @@ from __future__ import annotations
 from kubefort.model.cluster import Cluster
 from kubefort.model.spec import Artifact, Node
 
+from tests.lab.artifacts import obtainable
+
 REGISTRIES = {"v1.20.2": "k8s.gcr.io"}
 COREDNS = {"v1.20.2": "coredns:1.7.0", "v1.35.6": "coredns/coredns:v1.13.1", "v1.36.2": "coredns/coredns:v1.14.2"}
-VERSIONS = tuple(COREDNS)
+VERSIONS = tuple(each for each in COREDNS if each in obtainable())
 
 FIRST = Node("m1", "10.1.2.3", "control-plane", pod_cidrs=("10.244.0.0/24",))
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from tests.lab.artifacts import programs
+from tests.lab.artifacts import obtainable, programs
 from tests.lab.shell import run
 
-VERSIONS = ("v1.20.2", "v1.35.6", "v1.36.2")
+VERSIONS = tuple(each for each in ("v1.20.2", "v1.35.6", "v1.36.2") if each in obtainable())
 NODE, ADDRESS, ENDPOINT = "cp1", "10.30.0.11", "10.30.0.100:6443"
 
 _PHASES = ("certs all", "kubeconfig all", "control-plane all", "etcd local", "kubelet-start")

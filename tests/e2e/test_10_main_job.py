@@ -6,14 +6,15 @@ import pytest
 
 from tests.cluster import blackout, checks, holder_cut
 from tests.cluster.operator import ADMIN, Operator
-from tests.lab import Lab
+from tests.lab import Lab, artifacts
 
 pytestmark = pytest.mark.timeout(1500)
 
 
 @pytest.fixture(scope="module")
 def operator(lab: Lab) -> Operator:
-    operator = Operator.with_hosts(lab, "trixie", "v1.36.2", 3, 2)
+    version = artifacts.best()
+    operator = Operator.with_hosts(lab, artifacts.RELEASES[version].suite, version, 3, 2)
     operator.build()
     checks.deploy_echo(operator)
     return operator

@@ -8,14 +8,15 @@ import pytest
 
 from tests.cluster import checks
 from tests.cluster.operator import Operator
-from tests.lab import Lab
+from tests.lab import Lab, artifacts
 
 pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
 def operator(lab: Lab) -> Operator:
-    operator = Operator.with_hosts(lab, "trixie", "v1.36.2", 3, 1)
+    version = artifacts.best()
+    operator = Operator.with_hosts(lab, artifacts.RELEASES[version].suite, version, 3, 1)
     operator.build_from_file()
     checks.deploy_echo(operator)
     return operator

@@ -61,6 +61,23 @@ def folder() -> Path | None:
     return chosen if chosen.is_dir() else None
 
 
+def obtainable() -> tuple[str, ...]:
+    """The versions that this machine can get: without folder and downloads, those that Debian's source makes."""
+    return tuple(RELEASES) if folder() is not None or _downloads_answer() else source.VERSIONS
+
+
+def best() -> str:
+    """The newest version that this machine can get, one that a distribution of its own serves."""
+    return "v1.36.2" if "v1.36.2" in obtainable() else "v1.20.2"
+
+
+def _downloads_answer() -> bool:
+    try:
+        return bool(_fetch("https://dl.k8s.io/v1.36.2/bin/linux/amd64/kubelet.sha256", 10))
+    except (LabError, OSError):
+        return False
+
+
 def programs(version: str) -> Path:
     """A folder with the programs of KUBE in this version, and those of TOOLS that the source has.
 
