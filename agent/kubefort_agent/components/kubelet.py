@@ -107,9 +107,13 @@ def _taints(context: Context) -> tuple[Taint, ...]:
 
 
 def api_server(context: Context) -> str:
-    """URL of the API server that this host's kubelet talks to: its own, or the endpoint."""
+    """URL of the API server that this host's kubelet talks to: its own, or the endpoint.
+
+    A further control plane's registers through the endpoint, before there is an API server of its own.
+    """
     spec = context.spec
-    if spec.is_control_plane:
+    first = spec.etcd is not None and spec.etcd.initial_cluster_state == "new"
+    if spec.is_control_plane and (first or spec.reaches("node")):
         return local_api(spec.node)
     return f"https://{endpoint(spec.cluster, spec.node, spec.peers)}"
 

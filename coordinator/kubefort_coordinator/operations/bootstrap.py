@@ -20,7 +20,7 @@ from kubefort_coordinator.phases.controlplane import (
     WaitForApiServer,
 )
 from kubefort_coordinator.phases.hosts import Preflight, PrepareHosts, WaitForHosts
-from kubefort_coordinator.phases.nodes import CompleteBootstrap, RegisterNodes, StartNodes
+from kubefort_coordinator.phases.nodes import CompleteBootstrap, RegisterNode, RegisterNodes, StartNodes
 from kubefort_coordinator.phases.objects import ApplyAddons, ApplyObjects, ApplyPodNetwork
 from kubefort_coordinator.records import ClusterRecord
 from kubefort_coordinator.specs import reaches
@@ -56,12 +56,14 @@ def phases(arguments: BootstrapArguments, _: Coordinator) -> tuple[Phase, ...]:
         PrepareHosts(hosts=everybody, needed=(first,)),
         StartFirstControlPlane(first, others=others),
         *((PrepareHosts(hosts=(*others, *workers)),) if others or workers else ()),
-        *(phase for host in others for phase in (JoinEtcd(host), StartControlPlane(host))),
+        *(phase for host in others[:1] for phase in (JoinEtcd(host), StartControlPlane(host))),
         WaitForApiServer(first),
         ApplyObjects(),
         StartNodes(hosts=(first, *workers)),
         ApplyAddons(),
         *((ApplyPodNetwork(manifests=arguments.manifests),) if arguments.manifests else ()),
+        *(phase for host in others[1:] for phase in (RegisterNode(host), JoinEtcd(host), StartControlPlane(host))),
+        *((StartNodes(hosts=others),) if others else ()),
         RegisterNodes(hosts=everybody),
         *((ApplyObjects(),) if others else ()),
         CompleteBootstrap(),

@@ -11,21 +11,22 @@ from kubefort_coordinator.operations import Kind
 from kubefort_coordinator.phases import Phase
 from kubefort_coordinator.phases.controlplane import JoinEtcd, StartControlPlane
 from kubefort_coordinator.phases.hosts import Preflight, PrepareHosts
-from kubefort_coordinator.phases.nodes import RegisterNodes, StartNodes
+from kubefort_coordinator.phases.nodes import RegisterNode, RegisterNodes, StartNodes
 from kubefort_coordinator.phases.objects import ApplyObjects
 
 
 def phases(arguments: JoinArguments, coordinator: Coordinator) -> tuple[Phase, ...]:
     host = arguments.host
     if coordinator.records.need_host(host).role == CONTROL_PLANE:
-        start: tuple[Phase, ...] = (JoinEtcd(host), StartControlPlane(host))
+        start: tuple[Phase, ...] = (RegisterNode(host), JoinEtcd(host), StartControlPlane(host))
         finish: tuple[Phase, ...] = (ApplyObjects(),)
     else:
-        start, finish = (StartNodes(hosts=(host,)),), ()
+        start, finish = (), ()
     return (
         Preflight(hosts=(host,)),
         PrepareHosts(hosts=(host,)),
         *start,
+        StartNodes(hosts=(host,)),
         RegisterNodes(hosts=(host,)),
         *finish,
     )

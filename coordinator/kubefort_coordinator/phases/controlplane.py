@@ -139,7 +139,7 @@ class StartControlPlane(Phase):
         return f"Start the control plane on {self.host}"
 
     async def run(self, coordinator: Coordinator) -> Outcome:
-        coordinator.raise_stage(self.host, "node")
+        coordinator.raise_stage(self.host, "control-plane")
         return DONE
 
 

@@ -11,15 +11,39 @@ from kubefort.model.cluster import CONTROL_PLANE
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.kubernetes.client import KubernetesClient
 from kubefort_coordinator.kubernetes.marking import mark_node
-from kubefort_coordinator.phases import DONE, Outcome, Phase, wait_for_all
+from kubefort_coordinator.phases import DONE, Outcome, Phase, Wait, wait_for_all
 from kubefort_coordinator.phases.controlplane import POLL_S
 from kubefort_coordinator.records import HostRecord
 from kubefort_coordinator.specs import node_of, reaches
 
 
 @dataclass(frozen=True)
+class RegisterNode(Phase):
+    """A further control plane becomes a node through the others' API servers, before anything of it runs.
+
+    kubelet shows a static pod only as the pod of a registered node, and looks again a minute later where it was not;
+    the one of v1.20 refuses pods for good that ask for storage which it has not measured yet.
+    """
+
+    name: ClassVar[str] = "register-node"
+
+    @property
+    def title(self) -> str:
+        return f"Register {self.host} as a node"
+
+    async def run(self, coordinator: Coordinator) -> Outcome:
+        coordinator.raise_stage(self.host, "etcd")
+        node = await coordinator.kubernetes().get("Node", self.host)
+        if node is None:
+            return Wait(coordinator.unsettled(self.host) or f"the kubelet of {self.host} to register", POLL_S)
+        if "ephemeral-storage" not in node.get("status", {}).get("capacity", {}):
+            return Wait(f"the kubelet of {self.host} to measure its storage", POLL_S)
+        return DONE
+
+
+@dataclass(frozen=True)
 class StartNodes(Phase):
-    """Tell kubelets to register; they do so while the operation goes on."""
+    """Make hosts nodes, those with a control plane when their API server serves: their kubelet talks to that one."""
 
     hosts: tuple[str, ...] = ()
     name: ClassVar[str] = "start-nodes"
@@ -29,9 +53,15 @@ class StartNodes(Phase):
         return f"Start the kubelet of {', '.join(self.hosts)}"
 
     async def run(self, coordinator: Coordinator) -> Outcome:
+        waits = []
         for name in self.hosts:
+            if reaches(coordinator.records.need_host(name), "control-plane"):
+                ready, why = await coordinator.kubernetes(name).ready()
+                if not ready:
+                    waits.append(f"the API server of {name} to be ready ({why or coordinator.unsettled(name)})")
+                    continue
             coordinator.raise_stage(name, "node")
-        return DONE
+        return wait_for_all(waits, POLL_S)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ enrolled       preflight checks are run and reported, nothing is changed
 prepared       swap, modules, sysctls, runtime, artifacts
 etcd           (control plane) certificates and kubelet; the etcd member once the spec has its membership
 control-plane  (control plane) API server, controller manager, scheduler
-node           kubelet registers; routes; virtual IP
+node           (control plane) kubelet talks to its own API server; (worker) kubelet; routes; virtual IP
 """
 
 VipAuthMode = Literal["receive-only", "permissive", "enforce"]

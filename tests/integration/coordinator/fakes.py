@@ -160,7 +160,11 @@ class FakeKubernetes:
             return None
         node = self.nodes.setdefault(name, {"metadata": {"name": name}, "spec": {}})
         version = self.coordinators[-1].spec(name).at("node").cluster.kubernetes_version
-        node["status"] = {"nodeInfo": {"kubeletVersion": version}, "conditions": [{"type": "Ready", "status": "True"}]}
+        node["status"] = {
+            "nodeInfo": {"kubeletVersion": version},
+            "capacity": {"ephemeral-storage": "40Gi"},
+            "conditions": [{"type": "Ready", "status": "True"}],
+        }
         return node
 
     async def create_if_missing(self, wanted: dict[str, Any]) -> bool:
