@@ -2,7 +2,8 @@
 
 Side by side: ours (`kfctl init --config`, `kfctl join` on the others meanwhile) and the same version's kubeadm.
 Both find binaries and images on every host. kubeadm's hosts are prepared before the clock starts (runtime, sysctls, pod
-network, routes); ours are not, since that is a part of what the agents do. ECDSA keys on both sides.
+network, routes); ours are not, since that is a part of what the agents do. Both have their own defaults: kubeadm makes
+RSA-2048 keys, we ECDSA P-256.
 BENCH_ROUNDS: how many rounds, the medians count (1).
 """
 

@@ -30,7 +30,7 @@ CNI = """{{"cniVersion": "0.3.1", "name": "peer", "plugins": [
   "ipam": {{"type": "host-local", "ranges": [[{{"subnet": "{subnet}"}}]], "routes": [{{"dst": "0.0.0.0/0"}}]}}}},
  {{"type": "portmap", "capabilities": {{"portMappings": true}}}}]}}
 """
-# What this lab's hosts need (cgroup version 1, no conntrack sysctls), and keys as fast as ours.
+# What this lab's hosts need (cgroup version 1, no conntrack sysctls); else kubeadm's defaults.
 CONFIG = """apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
 bootstrapTokens: [{{token: {token}}}]
@@ -42,7 +42,6 @@ apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
 kubernetesVersion: {version}
 controlPlaneEndpoint: "{address}:6443"
-encryptionAlgorithm: ECDSA-P256
 networking: {{podSubnet: 10.244.0.0/16}}
 ---
 apiVersion: kubelet.config.k8s.io/v1beta1

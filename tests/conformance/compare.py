@@ -48,4 +48,7 @@ def differences(theirs: Any, ours: Any, path: str = "") -> dict[str, tuple[Any, 
         for key in sorted({*theirs, *ours}):
             found |= differences(theirs.get(key), ours.get(key), f"{path}/{key}")
         return found
+    if isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
+        numbers = range(len(ours))
+        return differences(dict(zip(numbers, theirs, strict=True)), dict(zip(numbers, ours, strict=True)), path)
     return {} if theirs == ours else {path: (theirs, ours)}

@@ -19,6 +19,10 @@ _UNORDERED = {"subjects", "ports", "tolerations", "volumes", "volumeMounts"}
 # (object, path or "" for all of it) -> why
 DELIBERATE: dict[tuple[str, str], str] = {
     (
+        "Deployment coredns",
+        "spec.template.spec.containers.0.readinessProbe.periodSeconds",
+    ): "it is not ready when first asked: names are resolved sooner",
+    (
         "ConfigMap kube-proxy",
         "data.config.conf.conntrack",
     ): "the host's limits stay: /proc/sys may be read-only",

@@ -130,7 +130,11 @@ def kubelet(context: Context) -> tuple[Resource, ...]:
     environment = f'KUBELET_KUBEADM_ARGS="{line}"\n'.encode()
     instance = document({"containerRuntimeEndpoint": runtime_endpoint(context)})
     resolv = _resolv_conf(context)
+    settings = digest(config, environment, resolv, server.encode())
     program = next((a.sha256 for a in spec.artifacts if a.kind == "binary" and a.name == "kubelet"), "")
+    # It tries to show its static pods as soon as an API server answers. The very first one refuses them until its
+    # priority classes are made, and kubelet would try again a minute later: so it starts once more.
+    complete = ("node",) if spec.reaches("node") else ()
     return (
         Folder(MANIFESTS, 0o755),
         CertificateFiles(identity, algorithm),
@@ -141,7 +145,7 @@ def kubelet(context: Context) -> tuple[Resource, ...]:
         File(FLAGS_FILE, environment, unit=UNIT),
         File(KUBEADM_DROP_IN, b"", unit=UNIT),
         KubeletFiles(),
-        Unit(UNIT, unit(context), restart_on=(digest(config, environment, resolv, server.encode()), program)),
+        Unit(UNIT, unit(context), restart_on=(settings, program, *complete)),
     )
 
 

@@ -157,7 +157,7 @@ def _container(reference: str, rules: Rules) -> Object:
             "successThreshold": 1,
             "timeoutSeconds": 5,
         },
-        "readinessProbe": {"httpGet": {"path": "/ready", "port": ready, "scheme": "HTTP"}},
+        "readinessProbe": {"httpGet": {"path": "/ready", "port": ready, "scheme": "HTTP"}, "periodSeconds": 2},
         "resources": {"limits": {"memory": "170Mi"}, "requests": {"cpu": "100m", "memory": "70Mi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
