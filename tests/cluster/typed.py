@@ -49,7 +49,10 @@ class Typed:
 
     def signal(self, name: str = "INT") -> None:
         """Send the command a signal, by default what Ctrl-C does."""
-        self.host.run("kill", f"-{name}", self.host.read(self._pid_file).strip(), check=False)
+        pid = self.host.read(self._pid_file).strip()
+        code, said = self.host.run_coded("kill", f"-{name}", pid, check=False)
+        if code != 0 and self.running:
+            raise LabError(f"{self.argv[0]} (process {pid}) did not get the signal {name}: {said}")
 
     def wait_for(self, pattern: str, timeout: float = 60.0) -> re.Match[str]:
         """The first match in the output; raises LabError where the command ends, or the time, without one."""

@@ -27,15 +27,18 @@ class Pki:
     def __init__(self) -> None:
         self._child = Child("kubefort_agent.host.pki_child")
 
-    async def faults(self, pem: bytes, key: bytes, authority: bytes, wanted: Certificate) -> tuple[str, ...]:
-        """What is wrong with a certificate: unreadable, another key's, another signer's, other names, soon expired."""
+    async def faults(
+        self, pem: bytes, key: bytes, authority: bytes, wanted: Certificate, share: float | None = None
+    ) -> tuple[str, ...]:
+        """What is wrong with a certificate: unreadable, another key's, another signer's, other names, soon expired (less
+        than `share` of its life left; without it, as renewals want it)."""
         request = {
             "do": "faults",
             "pem": pem.decode(errors="replace"),
             "key": key.decode(errors="replace"),
             "authority": authority.decode(errors="replace"),
             "wanted": msgspec.to_builtins(wanted, enc_hook=str),
-            "share": renewal_share(wanted, pem),
+            "share": renewal_share(wanted, pem) if share is None else share,
         }
         return tuple(await self._child.ask(request))
 
@@ -44,3 +47,17 @@ class Pki:
         wanted = msgspec.to_builtins(certificate, enc_hook=str)
         key, request = await self._child.ask({"do": "request", "wanted": wanted, "algorithm": algorithm})
         return key.encode(), request
+
+    async def sign(self, request: str, authority: bytes, key: bytes, wanted: Certificate) -> str:
+        """The certificate (PEM) for a request (PEM), signed with an authority's key that this host holds."""
+        return str(
+            await self._child.ask(
+                {
+                    "do": "sign",
+                    "request": request,
+                    "authority": authority.decode(),
+                    "key": key.decode(),
+                    "wanted": msgspec.to_builtins(wanted, enc_hook=str),
+                }
+            )
+        )

@@ -13,6 +13,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
+from kubefort import signing
+from kubefort.errors import KubefortError
 from kubefort.kubeadm.certificates import Certificate
 
 
@@ -29,16 +31,11 @@ def key_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
     )
 
 
-def _subject(common_name: str, organizations: tuple[str, ...]) -> x509.Name:
-    attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization) for organization in organizations]
-    return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-
-
 def request_for(
     key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, common_name: str, organizations: tuple[str, ...]
 ) -> str:
     """A certificate request (PEM). The signer takes only the public key from it."""
-    builder = x509.CertificateSigningRequestBuilder().subject_name(_subject(common_name, organizations))
+    builder = x509.CertificateSigningRequestBuilder().subject_name(signing.subject(common_name, organizations))
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
@@ -46,6 +43,32 @@ def key_and_request(certificate: Certificate, algorithm: str) -> tuple[bytes, st
     """A new key (PEM) and the request (PEM) for its certificate."""
     key = new_key(algorithm)
     return key_pem(key), request_for(key, certificate.common_name, certificate.organizations)
+
+
+def sign(request: str, authority: str, key: str, wanted: Certificate) -> str:
+    """The certificate (PEM) for a request, by an authority whose key this host holds, with the names of `wanted`.
+
+    Raises KubefortError where the clock is outside the authority's own life: then it is the clock that is wrong.
+    """
+    signer = x509.load_pem_x509_certificate(authority.encode())
+    begins, ends = signer.not_valid_before_utc, signer.not_valid_after_utc
+    now = datetime.datetime.now(datetime.timezone.utc)
+    if not begins <= now <= ends:
+        raise KubefortError(
+            f"it is {now:%Y-%m-%d} by this host's clock, and {signer.subject.rfc4514_string()} lives from "
+            f"{begins:%Y-%m-%d} to {ends:%Y-%m-%d}: nothing is signed with it"
+        )
+    return signing.sign(
+        authority,
+        key,
+        request,
+        wanted.common_name,
+        wanted.organizations,
+        wanted.usages,
+        wanted.dns_names,
+        wanted.ip_addresses,
+        min(signing.LEAF, ends - now),
+    )
 
 
 def life_left(pem: bytes) -> float:
@@ -73,6 +96,8 @@ def faults(pem: bytes, key: bytes, authority: bytes, wanted: Certificate, share:
     lines += _wrong_names(found, wanted)
     if life_left(pem) < share:
         lines.append(f"ends at {found.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}, wanted a new one")
+    if found.not_valid_before_utc > datetime.datetime.now(datetime.timezone.utc):
+        lines.append(f"is not valid before {found.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}")
     return tuple(lines)
 
 
@@ -104,9 +129,19 @@ def answer(request: dict[str, Any]) -> object:
     if request["do"] == "faults":
         pem, key, authority = (request[field].encode() for field in ("pem", "key", "authority"))
         return faults(pem, key, authority, wanted, request["share"])
+    if request["do"] == "sign":
+        return sign(request["request"], request["authority"], request["key"], wanted)
     key, text = key_and_request(wanted, request["algorithm"])
     return key.decode(), text
 
 
+def main() -> None:
+    try:
+        answers = [answer(request) for request in json.load(sys.stdin)]
+    except KubefortError as error:
+        raise SystemExit(str(error)) from error
+    json.dump(answers, sys.stdout)
+
+
 if __name__ == "__main__":
-    json.dump([answer(request) for request in json.load(sys.stdin)], sys.stdout)
+    main()

@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kubefort import files
-from kubefort.errors import KubefortError
-from kubefort.kubeadm.certificates import Certificate
+from kubefort import files, log
+from kubefort.errors import KubefortError, Unavailable
+from kubefort.kubeadm.certificates import AUTHORITY_FILES, Certificate
 
 from kubefort_agent.resources.secret import KEPT
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 CERTIFICATES = KEPT / "certificates"
 HOUR_NS = 3_600_000_000_000
 
+LAST = 0.02
+"""With less of its life left (a week of a year), a certificate does not wait for the coordinator any longer."""
+
+_log = log.get("certificates")
+
 
 def kept_pair(certificate: Certificate) -> Path:
     return CERTIFICATES / f"{certificate.name}.pem"
@@ -26,8 +31,9 @@ def kept_pair(certificate: Certificate) -> Path:
 async def good_pair(host: Host, wanted: Certificate, algorithm: str, authority: bytes) -> tuple[bytes, bytes]:
     """Certificate and key (PEM): the kept ones where they are good, else new ones, kept before anything uses them.
 
-    The key is made here, the coordinator signs. Raises Unavailable while it is away, KubefortError where what it
-    signed is not what we want.
+    The key is made here, the coordinator signs; while it is away, this host does, where it holds the authority's key and
+    has nothing that is good for another while: a control plane that was off for a year asks nobody. Raises Unavailable where nobody can sign,
+    KubefortError where what was signed is not what we want.
     """
     kept = host.path(kept_pair(wanted))
     try:
@@ -38,11 +44,18 @@ async def good_pair(host: Host, wanted: Certificate, algorithm: str, authority: 
         middle = pem.rfind(b"-----BEGIN ")
         return pem[:middle], pem[middle:]
     key, request = await host.pki.key_and_request(wanted, algorithm)
-    signed = (await host.supplies.sign(wanted.name, request)).encode()
+    try:
+        signed = (await host.supplies.sign(wanted.name, request)).encode()
+    except Unavailable as error:
+        own = host.path(AUTHORITY_FILES[wanted.authority].with_suffix(".key"))
+        if not own.exists() or (pem and not await host.pki.faults(pem, pem, authority, wanted, share=LAST)):
+            raise
+        _log.warning("signed on this host", certificate=wanted.name, because=error.message)
+        signed = (await host.pki.sign(request, authority, own.read_bytes(), wanted)).encode()
     faults = await host.pki.faults(signed, key, authority, wanted)
     if faults:
         raise KubefortError(
-            f"the coordinator signed the certificate {wanted.name}, but it {'; '.join(faults)}",
+            f"the certificate {wanted.name} was signed, but it {'; '.join(faults)}",
             "Compare this host's clock with the coordinator's: `timedatectl`.",
         )
     files.make_folder(host.path(KEPT), 0o700)

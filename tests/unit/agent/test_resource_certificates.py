@@ -109,7 +109,7 @@ def test_certificates_of_one_age_are_renewed_at_different_times() -> None:
 async def test_a_certificate_that_is_old_at_once_is_not_taken(host: Host, signer: Signer) -> None:
     files = CertificateFiles(CLIENT, "ECDSA-P256")
     signer.days = 10
-    with pytest.raises(KubefortError, match=r"signed the certificate front, but it ends at .*\n.*timedatectl"):
+    with pytest.raises(KubefortError, match=r"certificate front was signed, but it ends at .*\n.*timedatectl"):
         await files.apply(host)
     assert not host.path("/etc/kubernetes/pki/front.key").exists()
 
