@@ -30,8 +30,10 @@ class Pki:
     async def faults(
         self, pem: bytes, key: bytes, authority: bytes, wanted: Certificate, share: float | None = None
     ) -> tuple[str, ...]:
-        """What is wrong with a certificate: unreadable, another key's, another signer's, other names, soon expired (less
-        than `share` of its life left; without it, as renewals want it)."""
+        """What is wrong with a certificate: unreadable, another key's, another signer's, other names, soon expired.
+
+        share  of its life that must be left; without it, what renewals want
+        """
         request = {
             "do": "faults",
             "pem": pem.decode(errors="replace"),

@@ -31,9 +31,9 @@ def kept_pair(certificate: Certificate) -> Path:
 async def good_pair(host: Host, wanted: Certificate, algorithm: str, authority: bytes) -> tuple[bytes, bytes]:
     """Certificate and key (PEM): the kept ones where they are good, else new ones, kept before anything uses them.
 
-    The key is made here, the coordinator signs; while it is away, this host does, where it holds the authority's key and
-    has nothing that is good for another while: a control plane that was off for a year asks nobody. Raises Unavailable where nobody can sign,
-    KubefortError where what was signed is not what we want.
+    The key is made here, the coordinator signs. While it is away, this host does where it holds the authority's key and
+    has nothing that is good for another while: a control plane that was off for a year asks nobody. Raises Unavailable
+    where nobody can sign, KubefortError where what was signed is not what we want.
     """
     kept = host.path(kept_pair(wanted))
     try:
