@@ -8,7 +8,7 @@ import subprocess
 import time
 from datetime import datetime
 
-from tests.integration.vip.netns import VIP, Host
+from tests.netns.hosts import VIP, Host
 
 _LINE = re.compile(r"\[(\S+)\] (Deleted )?\d+: eth0\s+inet (\S+)/")
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from tests.bench.holding import Holding, together
 from tests.bench.pinger import Pinger
 from tests.bench.switch import Adverts, Link
-from tests.integration.vip.netns import VIP, Host, Lab, wait_for
-from tests.integration.vip.traffic import serve, traffic
+from tests.netns.hosts import VIP, Host, Lab, wait_for
+from tests.netns.traffic import serve, traffic
 
 KEY = {"id": 1, "secret": "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"}
 AUTH = {"mode": "enforce", "keys": [KEY], "send_key_id": 1}

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from tests.integration.vip.netns import ROOT, Host
+from tests.netns.hosts import ROOT, Host
 
 PERIOD = 0.001
 NOTED = 0.002

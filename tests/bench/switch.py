@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tests.integration.vip.netns import Host
+from tests.netns.hosts import Host
 
 _CLONE_NEWNET = 0x40000000
 _GET_FLAGS, _SET_FLAGS, _UP = 0x8913, 0x8914, 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.vip.netns import KEEPALIVED_24, Lab
+from tests.netns.hosts import KEEPALIVED_24, Lab
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import signal
 import sys
 from typing import Any
 
-from tests.integration.vip.netns import VIP, VIP6, Host, Lab, wait_for
+from tests.netns.hosts import VIP, VIP6, Host, Lab, wait_for
 
 KEY = {"id": 7, "secret": "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"}
 OTHER = {"id": 8, "secret": "ff" * 32}

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from tests.integration.vip.netns import VIP, VIP6, Lab, wait_for
-from tests.integration.vip.traffic import serve, traffic
+from tests.netns.hosts import VIP, VIP6, Lab, wait_for
+from tests.netns.traffic import serve, traffic
 
 
 @pytest.mark.parametrize("how", ["move", "take", "stop", "move-ipv6"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.vip.netns import VIP, VIP6, Lab
+from tests.netns.hosts import VIP, VIP6, Lab
 
 KEY = "kubefort-and-keepalived-share-this-key"
 HMAC = f"  auth_hmac {{\n    mode enforce\n    anti_replay monotonic\n    active_key 7\n    key 7 {KEY}\n  }}\n"

@@ -25,8 +25,8 @@ from kubefort_coordinator.operations import kinds
 from kubefort_coordinator.operations.runner import Runner
 from kubefort_coordinator.records import ClusterRecord, HostRecord, Settings
 
-from tests.integration.vip.netns import VIP, Host, Lab, wait_for
-from tests.integration.vip.traffic import serve, traffic
+from tests.netns.hosts import VIP, Host, Lab, wait_for
+from tests.netns.traffic import serve, traffic
 
 VIRTUAL = VirtualIP(VIP)
 

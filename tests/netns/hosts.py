@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 VIP, VIP6 = "10.99.0.100", "fd99::100"
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 KEEPALIVED_24 = Path(
     os.environ.get("KUBEFORT_KEEPALIVED", ROOT.parent / "shared" / "keepalived" / "keepalived-2.4.3-linux-amd64")
 )

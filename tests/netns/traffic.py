@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.integration.vip.netns import Host, wait_for
+from tests.netns.hosts import Host, wait_for
 
 SERVER = """
 import socket, socketserver, sys
