@@ -96,7 +96,9 @@ class Loop:
         now = monotonic()
         if self._signals.fileno() in ready:
             self._on_signals(now)
-        if self._wire is not None and self._wire.fileno() in ready:
+        # Before the timer is judged, in any case: what came while this process had no processor counts.
+        due = self._machine.deadline is not None and now >= self._machine.deadline
+        if self._wire is not None and (due or self._wire.fileno() in ready):
             self._read_wire(now)
         if self._detector is not None and self._detector.fileno() in ready:
             self._detector.read()

@@ -20,11 +20,12 @@ from kubefort_agent.vip.ownership import drop  # noqa: E402
 from kubefort_agent.vip.probe import PROBE_FOR, probe  # noqa: E402
 from kubefort_agent.vip.realtime import log  # noqa: E402
 
-USAGE = """usage: kubefort-vip run|cleanup|probe [--config FILE] [--run-folder FOLDER] [--state-folder FOLDER]
+USAGE = """usage: kubefort-vip run|cleanup|probe|metrics [--config FILE] [--run-folder FOLDER] [--state-folder FOLDER]
 
 run       hold the virtual IP whenever it is this host's turn, until SIGTERM
 cleanup   take off an address that a killed process has left
 probe     tell (as JSON) who speaks VRRP on the interface, and who answers for the address already
+metrics   print the running process' counters in Prometheus' text format
 """
 
 
@@ -38,7 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     command, options = (words[0] if words else ""), words[1:]
     names, values = options[::2], options[1::2]
-    if command not in ("run", "cleanup", "probe") or len(names) != len(values) or not set(names) <= set(paths):
+    if (
+        command not in ("run", "cleanup", "probe", "metrics")
+        or len(names) != len(values)
+        or not set(names) <= set(paths)
+    ):
         asked = command in ("-h", "--help")
         print(USAGE, end="", file=sys.stdout if asked else sys.stderr)
         return 0 if asked else 2
@@ -48,6 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             cleanup(paths["--config"])
         elif command == "probe":
             print(msgspec.json.encode(probe(vipfile.load(paths["--config"]), PROBE_FOR)).decode())
+        elif command == "metrics":
+            # Only here: what runs for ever has no use for it.
+            from kubefort_agent.vip import metrics
+
+            print(metrics.text(metrics.ask(paths["--run-folder"] / vipfile.SOCKET_PATH.name)), end="")
         else:
             Loop(paths["--config"], paths["--run-folder"], paths["--state-folder"]).run()
     except KubefortError as error:
