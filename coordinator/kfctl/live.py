@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from kfctl.progress import seconds
+from kfctl.text import taken
 
 _SIGNS = {"pending": ("·", "dim"), "running": ("▶", "cyan"), "done": ("✔", "green"), "failed": ("✘", "red")}
 
@@ -33,7 +33,7 @@ class Live:
         for phase in operation.phases:
             sign, style = _SIGNS[phase.status]
             waiting = f"waiting for {phase.waiting_for}" if phase.status == "running" and phase.waiting_for else ""
-            table.add_row(Text(sign, style), Text(phase.title), seconds(phase), Text(waiting, "yellow"))
+            table.add_row(Text(sign, style), Text(phase.title), taken(phase), Text(waiting, "yellow"))
         yield table
 
     def state(self, operation: OperationState) -> None:

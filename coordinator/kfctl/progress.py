@@ -12,8 +12,10 @@ from typing import Literal, Protocol
 import click
 import msgspec
 from kubefort.errors import KubefortError, Unavailable
-from kubefort.model.operation import OperationState, PhaseState
+from kubefort.model.operation import OperationState
 from kubefort.waiting import backoff, within
+
+from kfctl.text import taken
 
 Output = Literal["text", "json"]
 
@@ -28,13 +30,6 @@ class Report(Protocol):
     def result(self, text: str, **values: object) -> None: ...
 
     def close(self) -> None: ...
-
-
-def seconds(phase: PhaseState) -> str:
-    """How long a phase has taken, until now where it runs."""
-    if not phase.started:
-        return ""
-    return f"{max(0.0, (phase.ended or time.time()) - phase.started):.0f} s"
 
 
 class Lines:
@@ -53,7 +48,7 @@ class Lines:
             if phase.status == "running":
                 word = f"waiting for {phase.waiting_for}" if phase.waiting_for else "started"
             else:
-                word = f"{phase.status} ({seconds(phase)})" if phase.started else phase.status
+                word = f"{phase.status} ({taken(phase)})" if phase.started else phase.status
             self.note(f"{phase.title} ... {word}")
 
     def note(self, text: str) -> None:

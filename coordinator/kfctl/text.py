@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 import msgspec
+from kubefort.model.operation import PhaseState
 
 
 def columns(rows: Iterable[Sequence[str]], indent: str = "") -> str:
@@ -23,6 +24,13 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{max(0.0, seconds):.0f} s"
+
+
+def taken(phase: PhaseState) -> str:
+    """How long a phase has taken, until now where it runs; "" for one that has not begun."""
+    if not phase.started:
+        return ""
+    return f"{max(0.0, (phase.ended or time.time()) - phase.started):.0f} s"
 
 
 def clock(seconds: float) -> str:

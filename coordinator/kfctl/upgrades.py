@@ -11,8 +11,8 @@ from kubefort.kubeadm.versions import Version, parse
 from kubefort.model.operation import DrainSettings, HostOverview, OperationState, Overview, UpgradeArguments
 
 from kfctl.client import connect
-from kfctl.progress import Output, demand, follow, reporter, seconds
-from kfctl.text import clock, columns, duration, echo_json
+from kfctl.progress import Output, demand, follow, reporter
+from kfctl.text import clock, columns, duration, echo_json, taken
 
 SIGNS = {"pending": "·", "running": "▶", "done": "✔", "failed": "✘"}
 
@@ -135,7 +135,7 @@ def tree(operation: OperationState, now: float) -> str:
     for phase in operation.phases:
         line = f"  {SIGNS[phase.status]} {phase.title}"
         if phase.status in ("done", "failed"):
-            line += f" ({seconds(phase)})"
+            line += f" ({taken(phase)})"
         elif phase.status == "running":
             line += f" (for {duration(now - phase.started)})"
             if phase.waiting_for and operation.status == "running":
