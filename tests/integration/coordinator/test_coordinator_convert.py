@@ -8,15 +8,8 @@ from kubefort.model.cluster import ComponentSettings, RunMode
 from kubefort.model.operation import ConvertArguments
 from kubefort_coordinator.specs import run_modes
 
-from tests.integration.coordinator.test_coordinator_operations import (
-    CONTROL_PLANES,
-    ENTRIES,
-    Killer,
-    Running,
-    arguments,
-    live_through,
-    running,
-)
+from tests.integration.coordinator.killing import Killer, live_through
+from tests.integration.coordinator.running import CONTROL_PLANES, ENTRIES, Running, arguments, running
 
 __all__ = ["running"]
 

@@ -16,7 +16,8 @@ from kubefort_coordinator.phases import upgradehosts
 
 from tests.integration.coordinator.conftest import LONG, World
 from tests.integration.coordinator.fakes import Fakes, bundle
-from tests.integration.coordinator.test_coordinator_operations import Killer, Running, arguments, live_through
+from tests.integration.coordinator.killing import Killer, live_through
+from tests.integration.coordinator.running import Running, arguments
 
 OLD, NEW = "v1.35.6", "v1.36.2"
 PLANES = ("cp-1", "cp-2", "cp-3")

@@ -26,7 +26,7 @@ from kubefort_agent.resources import (
     Unit,
 )
 
-from tests.unit.agent.test_reconcile_converge import SPEC, Life, Wanted
+from tests.unit.agent.life import SPEC, Life, Wanted
 from tests.unit.agent.test_resource_certificates import ADMIN, AUTHORITY, CLIENT, Signer
 
 if TYPE_CHECKING:

@@ -1,97 +1,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
-import msgspec
 import pytest
-from kubefort.errors import InvalidInput, KubefortError, Refused, Unavailable
-from kubefort.model.cluster import Cluster
-from kubefort.model.spec import Artifact, Node, NodeSpec, VipKey
+from kubefort.errors import Refused
+from kubefort.model.spec import Artifact
 from kubefort.model.status import Check
 from kubefort_agent.host import Host, cleanup
-from kubefort_agent.host.facts import HostFacts
 from kubefort_agent.reconcile.converge import Outcome
 from kubefort_agent.reconcile.ledger import Ledger
-from kubefort_agent.reconcile.loop import Reconciler
-from kubefort_agent.reconcile.probes import Probe
 from kubefort_agent.reconcile.report import Report
 from kubefort_agent.reconcile.state import SpecFile
-from kubefort_agent.resources import File, Image, Resource
-from kubefort_agent.resources.undo import RestoreFile, Undo
+from kubefort_agent.resources import File, Image
 
-SPEC = NodeSpec(1, Cluster("v1.36.2"), Node("n1", "192.0.2.1", "worker"), "prepared")
-
-
-@dataclass(frozen=True)
-class Broken:
-    every: ClassVar[float] = 0.0
-    key: str = "broken"
-
-    async def diff(self, host: Host) -> tuple[str, ...]:
-        return ("broken: is broken",)
-
-    async def apply(self, host: Host) -> None:
-        raise KubefortError("it cannot be mended")
-
-    async def undo(self, host: Host) -> tuple[Undo, ...]:
-        return ()
-
-
-class Wanted:
-    """A desired state that tests change."""
-
-    def __init__(self, *resources: Resource) -> None:
-        self.list: tuple[Resource, ...] = resources
-
-    def resources(self, spec: NodeSpec, facts: HostFacts) -> tuple[Resource, ...]:
-        return self.list
-
-    def probes(self, spec: NodeSpec) -> Sequence[Probe]:
-        return ()
-
-
-class Life:
-    """A reconciler that can be killed and started again."""
-
-    def __init__(self, host: Host, wanted: Wanted) -> None:
-        self.host, self.wanted = host, wanted
-        self.checks: tuple[Check, ...] = ()
-        self.checked = 0
-        self.start()
-
-    def start(self) -> None:
-        self.specs = SpecFile(self.host.path("/var/lib/kubefort/spec.json"))
-        self.ledger = Ledger(self.host.path("/var/lib/kubefort/owned.json"))
-        self.report = Report("n1", self.host.root)
-        self.reconciler = Reconciler(self.host, self.specs, self.ledger, self.wanted, self.preflight, self.report)
-
-    async def preflight(self, host: Host, spec: NodeSpec) -> tuple[Check, ...]:
-        self.checked += 1
-        return self.checks
-
-    async def cycle(self, spec: NodeSpec | None = None) -> bool:
-        if spec is not None:
-            self.reconciler.accept(spec, "n1")
-        return await self.reconciler.cycle()
-
-    def events(self) -> list[str]:
-        return [event.reason for event in self.report.events]
-
-
-class Eager(File):
-    every: ClassVar[float] = 0.0
-
-
-def file(name: str, text: str = "ours") -> File:
-    return Eager(Path(f"/etc/{name}"), text.encode())
-
-
-def stage(**changes: object) -> NodeSpec:
-    return msgspec.structs.replace(SPEC, **changes)
+from tests.unit.agent.life import SPEC, Broken, Eager, Life, Wanted, file, stage
 
 
 async def test_a_spec_is_brought_about_and_a_second_pass_changes_nothing(host: Host) -> None:
@@ -321,81 +245,3 @@ async def test_artifacts_of_what_is_not_wanted_any_more_go(host: Host) -> None:
         (folder / name).write_text("")
     cleanup.keep_artifacts(host, {"a"})
     assert sorted(file.name for file in folder.iterdir()) == ["a", "a.part"]
-
-
-class Stuck(File):
-    async def undo(self, host: Host) -> tuple[Undo, ...]:
-        return (RestoreFile("/proc/x/y", b""),)
-
-
-async def test_what_cannot_be_removed_hinders_no_repair(host: Host) -> None:
-    life = Life(host, Wanted(file("a"), Stuck(Path("/etc/b"), b"")))
-    assert await life.cycle(SPEC)
-    host.path("/proc/x").write_text("a file, where a folder would be needed")
-    life.wanted.list = (file("a"), file("c"))
-    assert not await life.cycle(stage(generation=2))
-    assert host.path("/etc/c").exists()
-    (why,) = life.report.status().pending
-    assert why.startswith("removing what is not wanted any more: ")
-
-
-@pytest.mark.parametrize(
-    ("changes", "why"),
-    [
-        ({"artifacts": (Artifact("binary", "../sh", "0" * 64, 1),)}, "names the artifact"),
-        ({"artifacts": (Artifact("binary", "kubelet", "../../etc/shadow", 1),)}, "has no SHA-256"),
-        ({"cluster": Cluster("../v1")}, "names the version"),
-        ({"vip_keys": (VipKey(1, "../../etc/shadow"),)}, "names the secret"),
-    ],
-)
-def test_a_spec_does_not_lead_out_of_our_folders(tmp_path: Path, changes: dict[str, object], why: str) -> None:
-    specs = SpecFile(tmp_path / "spec.json")
-    with pytest.raises(Refused, match=why):
-        specs.accept(stage(**changes), "n1")
-    assert not (tmp_path / "spec.json").exists()
-
-
-@dataclass(frozen=True)
-class Renewal(Eager):
-    """Fails for as long as the coordinator is away."""
-
-    async def diff(self, host: Host) -> tuple[str, ...]:
-        return ("renewal: is due",) if host.path("/etc/away").exists() else ()
-
-    async def apply(self, host: Host) -> None:
-        raise Unavailable("the coordinator is not reached")
-
-
-async def test_what_cannot_be_renewed_now_keeps_nothing_else_from_being_repaired(host: Host) -> None:
-    life = Life(host, Wanted(Renewal(Path("/etc/renewal"), b""), file("route")))
-    assert await life.cycle(SPEC)
-    host.path("/etc/away").touch()
-    host.path("/etc/route").unlink()
-    life.start()  # a power cut in between: the spec was reached in an earlier life
-    assert not await life.cycle()
-    assert host.path("/etc/route").exists()
-    assert life.report.status().pending[-1] == "file /etc/renewal: the coordinator is not reached"
-    host.path("/etc/route").unlink()
-    assert not await life.cycle(stage(generation=2))
-    assert not host.path("/etc/route").exists(), "a spec that was never reached is brought about in order"
-    await life.cycle(stage(generation=3, stage="absent"))
-    assert not host.path("/var/lib/kubefort/reached").exists()
-
-
-def test_a_ledger_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / "owned.json").write_text('[{"key": "x", "undo": [{"type": "Novelty"}]}]')
-    with pytest.raises(InvalidInput, match=r"owned\.json.*\n.*install that one"):
-        Ledger(tmp_path / "owned.json")
-
-
-@dataclass(frozen=True)
-class FullDisk(Broken):
-    async def apply(self, host: Host) -> None:
-        raise OSError(28, "No space left on device", "/var/lib/kubelet/x")
-
-
-async def test_a_full_disk_is_named_with_what_to_type(host: Host) -> None:
-    life = Life(host, Wanted(FullDisk()))
-    assert not await life.cycle(SPEC)
-    assert "No space left on device" in life.report.status().pending[-1]
-    assert "`df -h /var/lib/kubelet`" in life.report.status().pending[-1]
