@@ -37,13 +37,12 @@ def build(version: str, target: Path) -> None:
         work = cache() / "source"
         work.mkdir(exist_ok=True)
         go, tree = _go(work), _tree(work)
-        environment = _environment(go, work)
-        _make(version, tree, work, environment)
+        standins = _standins(tree)
+        _make(version, [*COMMANDS, *standins], go, tree, work)
         built = tree / "_output/local/bin/linux/amd64"
-        for name in COMMANDS:
+        for name in (*COMMANDS, *(Path(standin).name for standin in standins)):
             shutil.copy(built / name, target / name)
         run("gcc", "-Os", "-static", f"-DVERSION={version}", "-o", target / "pause", tree / "build/pause/linux/pause.c")
-        _standins(tree, target, environment)
 
 
 def _tools() -> None:
@@ -118,18 +117,15 @@ def _tree(work: Path) -> Path:
     return tree
 
 
-def _environment(go: Path, work: Path) -> dict[str, str]:
-    return {
-        "PATH": f"{go / 'bin'}:{os.environ['PATH']}",
-        "GOROOT": str(go),
-        "GOPATH": str(work / "gopath"),
-        "GOCACHE": str(work / "gocache"),
-        "GO111MODULE": "off",
-        "CGO_ENABLED": "0",
-    }
+def _standins(tree: Path) -> list[str]:
+    """They lie within the tree while they are built: only there does Go find the libraries vendored in it."""
+    home = tree / "cmd/kubefort-lab"
+    shutil.rmtree(home, ignore_errors=True)
+    shutil.copytree(STANDINS, home)
+    return [f"{home.name}/{folder.name}" for folder in sorted(home.iterdir())]
 
 
-def _make(version: str, tree: Path, work: Path, environment: dict[str, str]) -> None:
+def _make(version: str, commands: list[str], go: Path, tree: Path, work: Path) -> None:
     found = re.fullmatch(r"v(\d+)\.(\d+)\..*", version)
     assert found
     stamp = work / f"{version}.stamp"
@@ -138,26 +134,14 @@ def _make(version: str, tree: Path, work: Path, environment: dict[str, str]) -> 
         f"KUBE_GIT_TREE_STATE='archive'\nKUBE_GIT_VERSION='{version}'\n"
         f"KUBE_GIT_MAJOR='{found[1]}'\nKUBE_GIT_MINOR='{found[2]}'\n"
     )
-    what = " ".join(f"cmd/{name}" for name in COMMANDS)
-    stamped = {**environment, "KUBE_GIT_VERSION_FILE": str(stamp)}
-    run("make", f"WHAT={what}", "GOLDFLAGS=-s -w", cwd=tree, env=stamped, timeout=3600)
-
-
-def _standins(tree: Path, target: Path, environment: dict[str, str]) -> None:
-    """They lie within the tree while they are built: only there does Go find the libraries vendored in it."""
-    home = tree / "cmd/kubefort-lab"
-    shutil.rmtree(home, ignore_errors=True)
-    shutil.copytree(STANDINS, home)
-    for folder in sorted(path for path in home.iterdir() if path.is_dir()):
-        package = f"k8s.io/kubernetes/cmd/kubefort-lab/{folder.name}"
-        run(
-            "go",
-            "build",
-            "-ldflags=-s -w",
-            "-o",
-            target / folder.name,
-            package,
-            cwd=tree,
-            env=environment,
-            timeout=1800,
-        )
+    environment = {
+        "PATH": f"{go / 'bin'}:{os.environ['PATH']}",
+        "GOROOT": str(go),
+        "GOPATH": str(work / "gopath"),
+        "GOCACHE": str(work / "gocache"),
+        "GO111MODULE": "off",
+        "CGO_ENABLED": "0",
+        "KUBE_GIT_VERSION_FILE": str(stamp),
+    }
+    what = " ".join(f"cmd/{name}" for name in commands)
+    run("make", f"WHAT={what}", "GOLDFLAGS=-s -w", cwd=tree, env=environment, timeout=3600)

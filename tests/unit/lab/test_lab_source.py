@@ -1,4 +1,4 @@
-"""The lab's third source, with stand-ins for apt, dpkg, make, gcc and go that record what they are asked."""
+"""The lab's third source, with stand-ins for apt, dpkg, make and gcc that record what they are asked."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ elif name == "dpkg-source":
 elif name == "make":
     for command in words[0].partition("=")[2].split():
         touch(f"_output/local/bin/linux/amd64/{{os.path.basename(command)}}")
-elif name in ("gcc", "go"):
+elif name == "gcc":
     touch(words[words.index("-o") + 1])
 """
 
@@ -47,7 +47,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The log of what the programs were asked; no mirror is dead, and nothing is installed."""
     tools = tmp_path / "tools"
     tools.mkdir()
-    for name in ("apt-get", "dpkg", "dpkg-source", "make", "gcc", "go", "rsync", "patch"):
+    for name in ("apt-get", "dpkg", "dpkg-source", "make", "gcc", "rsync", "patch"):
         (tools / name).write_text(FAKE)
         (tools / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
