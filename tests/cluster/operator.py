@@ -51,7 +51,7 @@ class Operator:
 
     @property
     def has_dns(self) -> bool:
-        """Whether CoreDNS can serve: 1.13, the only one in the artifacts' folder, needs Kubernetes 1.21 (discovery.k8s.io/v1).
+        """Whether CoreDNS can serve: the only one in the artifacts' folder, 1.13, needs Kubernetes 1.21 or newer.
 
         The other sources' CoreDNS is of the version's own time, or the lab's stand-in.
         """
