@@ -2,7 +2,7 @@
 
 1. a folder: KUBEFORT_ARTIFACTS, by default ../shared/kube beside the repository, with archives or unpacked versions;
 2. the official downloads: dl.k8s.io, and the releases of etcd, CoreDNS and cri-tools at GitHub;
-3. a build from Debian's source package (tests/lab/source.py).
+3. a build from Debian's source package, with stand-ins for CoreDNS and crictl (tests/lab/source.py).
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 Go 1.15, the version that the tree was written for, comes from bullseye: with bookworm's 1.19 kubeadm and others compile
 and panic at run time (reflect2). Another version is the same tree with another stamp: something to upgrade to.
+Debian has neither CoreDNS nor cri-tools: tests/lab/standins are built in the same tree. etcd is Debian's own.
 """
 
 from __future__ import annotations
@@ -12,14 +13,18 @@ import shutil
 from pathlib import Path
 
 from tests.lab.paths import cache, locked
-from tests.lab.shell import LabError, run, step
+from tests.lab.shell import CommandError, LabError, run, step
 
 MIRROR = os.environ.get("KUBEFORT_LAB_MIRROR", "http://deb.debian.org/debian")
+ARCHIVE = "http://archive.debian.org/debian"
+"""Where a suite moves to when its support has ended."""
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 VERSIONS = ("v1.20.2", "v1.21.0-lab")
 COMMANDS = (
     *("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"),
     *("kubelet", "kubeadm", "kubectl"),
 )
+STANDINS = Path(__file__).parent / "standins"
 NEEDS = {"dpkg-source": "dpkg-dev", "make": "make", "gcc": "gcc", "rsync": "rsync", "patch": "patch"}
 
 
@@ -32,15 +37,17 @@ def build(version: str, target: Path) -> None:
         work = cache() / "source"
         work.mkdir(exist_ok=True)
         go, tree = _go(work), _tree(work)
-        _make(version, go, tree, work)
+        standins = _standins(tree)
+        _make(version, [*COMMANDS, *standins], go, tree, work)
         built = tree / "_output/local/bin/linux/amd64"
-        for name in COMMANDS:
+        for name in (*COMMANDS, *(Path(standin).name for standin in standins)):
             shutil.copy(built / name, target / name)
         run("gcc", "-Os", "-static", f"-DVERSION={version}", "-o", target / "pause", tree / "build/pause/linux/pause.c")
 
 
 def _tools() -> None:
     missing = [package for tool, package in NEEDS.items() if not shutil.which(tool)]
+    missing += [] if KEYRING.exists() else ["debian-archive-keyring"]
     if missing:
         apt = ("apt-get", "-q", "-o", "DPkg::Lock::Timeout=600")
         run(*apt, "update", timeout=300)
@@ -51,13 +58,28 @@ def _apt(work: Path, suite: str, *words: str) -> None:
     """apt-get with a list, state and cache of its own, so that the machine's stay as they are."""
     home = work / f"apt-{suite}"
     if not home.exists():
-        for folder in ("state/lists/partial", "cache/archives/partial", "etc"):
-            (home / folder).mkdir(parents=True)
-        kinds = ("deb", "deb-src")
-        signed = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg check-valid-until=no]"
-        (home / "sources.list").write_text("".join(f"{kind} {signed} {MIRROR} {suite} main\n" for kind in kinds))
-        (home / "status").touch()
-        _apt(work, suite, "update")
+        try:
+            _lists(home, MIRROR, suite)
+        except CommandError:
+            _lists(home, ARCHIVE, suite)
+    run(*_apt_get(home), *words, timeout=900, cwd=work)
+
+
+def _lists(home: Path, mirror: str, suite: str) -> None:
+    half = home.with_name(f".{home.name}.half")
+    shutil.rmtree(half, ignore_errors=True)
+    for folder in ("state/lists/partial", "cache/archives/partial", "etc"):
+        (half / folder).mkdir(parents=True)
+    signed = f"[signed-by={KEYRING} check-valid-until=no]"
+    (half / "sources.list").write_text(
+        "".join(f"{kind} {signed} {mirror} {suite} main\n" for kind in ("deb", "deb-src"))
+    )
+    (half / "status").touch()
+    run(*_apt_get(half), "--error-on=any", "update", timeout=900)
+    half.rename(home)
+
+
+def _apt_get(home: Path) -> list[str]:
     options = {
         "Dir::Etc::sourcelist": home / "sources.list",
         "Dir::Etc::sourceparts": home / "etc",
@@ -66,16 +88,18 @@ def _apt(work: Path, suite: str, *words: str) -> None:
         "Dir::Cache": home / "cache",
         "APT::Sandbox::User": "root",
     }
-    flags = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
-    run("apt-get", "-q", *flags, *words, timeout=900, cwd=work)
+    return ["apt-get", "-q", *(word for key, value in options.items() for word in ("-o", f"{key}={value}"))]
 
 
 def _go(work: Path) -> Path:
     root = work / "go-1.15"
-    if not (root / "usr/lib/go-1.15/bin/go").exists():
+    if not root.exists():
+        half = work / ".go-1.15.half"
+        shutil.rmtree(half, ignore_errors=True)
         _apt(work, "bullseye", "download", "golang-1.15-go", "golang-1.15-src")
         for package in work.glob("golang-1.15-*.deb"):
-            run("dpkg", "-x", package, root, timeout=300)
+            run("dpkg", "-x", package, half, timeout=300)
+        half.rename(root)
     # bin and src are links of /usr/lib to /usr/share: relative ones, so they hold below our root too
     return root / "usr/lib/go-1.15"
 
@@ -93,7 +117,15 @@ def _tree(work: Path) -> Path:
     return tree
 
 
-def _make(version: str, go: Path, tree: Path, work: Path) -> None:
+def _standins(tree: Path) -> list[str]:
+    """They lie within the tree while they are built: only there does Go find the libraries vendored in it."""
+    home = tree / "cmd/kubefort-lab"
+    shutil.rmtree(home, ignore_errors=True)
+    shutil.copytree(STANDINS, home)
+    return [f"{home.name}/{folder.name}" for folder in sorted(home.iterdir())]
+
+
+def _make(version: str, commands: list[str], go: Path, tree: Path, work: Path) -> None:
     found = re.fullmatch(r"v(\d+)\.(\d+)\..*", version)
     assert found
     stamp = work / f"{version}.stamp"
@@ -111,5 +143,5 @@ def _make(version: str, go: Path, tree: Path, work: Path) -> None:
         "CGO_ENABLED": "0",
         "KUBE_GIT_VERSION_FILE": str(stamp),
     }
-    what = " ".join(f"cmd/{name}" for name in COMMANDS)
+    what = " ".join(f"cmd/{name}" for name in commands)
     run("make", f"WHAT={what}", "GOLDFLAGS=-s -w", cwd=tree, env=environment, timeout=3600)

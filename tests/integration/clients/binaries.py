@@ -1,4 +1,4 @@
-"""Real programs for tests: from the artifacts' folder where there is one, etcd from Debian otherwise.
+"""Real programs for tests: from the artifacts' folder where there is one; else from the lab, and etcd from Debian.
 
 Unpacked once into ~/.cache/kubefort-tests.
 """
@@ -11,6 +11,8 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+from tests.lab.artifacts import programs
 
 ROOT = Path(__file__).resolve().parents[3]
 CACHE = Path.home() / ".cache/kubefort-tests"
@@ -27,7 +29,9 @@ def artifacts() -> Path | None:
 
 
 def kubernetes(version: str, *names: str) -> tuple[Path, ...]:
-    """Programs of a Kubernetes version like v1.36.2; raises FileNotFoundError where they are not at hand."""
+    """Programs of a Kubernetes version like v1.36.2; raises FileNotFoundError or LabError where there are none."""
+    if artifacts() is None:
+        return tuple(programs(version) / name for name in names)
     old = int(version.split(".")[1]) < 30
     archive = "kube-lab-linux-amd64.tar.zst" if old else "kube-current-linux-amd64.tar.xz"
     return _unpacked(archive, [f"{version}/{name}" for name in names])
