@@ -75,7 +75,7 @@ def wanted() -> tuple[Resource, ...]:
 def ready(host: Host, tmp_path: Path) -> Host:
     coordinator = Coordinator(CLIENT, ADMIN, KUBELET)
     coordinator.folder = tmp_path
-    host.supplies = coordinator  # type: ignore[assignment]
+    host.supplies = coordinator
     host.path(AUTHORITY).parent.mkdir(parents=True)
     host.path(AUTHORITY).write_bytes(coordinator.certificate)
     host.path("/proc/sys/net/ipv4/ip_forward").write_text("0\n")
