@@ -54,6 +54,8 @@ def section(command: click.Command, context: click.Context) -> str:
     parts = [f".SS {context.command_path}", f".B {escaped(context.command_path)} {escaped(usage)}", ".PP"]
     parts.append(paragraphs(command.help or command.short_help or ""))
     parts += [f".TP\n.B {escaped(names)}\n{escaped(text)}" for names, text in records(command, context)]
+    if command.epilog:
+        parts.append(f".PP\n{paragraphs(command.epilog)}")
     return "\n".join(part for part in parts if part)
 
 

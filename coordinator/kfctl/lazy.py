@@ -9,6 +9,7 @@ from typing import Any
 import click
 from kubefort.errors import KubefortError
 
+from kfctl.examples import illustrate
 from kfctl.exits import INTERRUPTED, exit_code
 
 
@@ -32,7 +33,7 @@ class LazyGroup(click.Group):
         module, _, attribute = self.lazy[cmd_name][0].partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
-        return command
+        return illustrate(cmd_name, command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

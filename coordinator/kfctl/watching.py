@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 from kubefort.document import Document
 from kubefort.errors import Refused
 from kubefort.model.operation import OperationState
@@ -11,6 +12,7 @@ from kubefort.model.operation import OperationState
 from kfctl.client import Client, connect
 from kfctl.health import running
 from kfctl.progress import Output, demand, follow, reporter
+from kfctl.text import echo_json
 
 
 async def watch_operation(config: Path, id: str | None, timeout: float, output: Output) -> None:
@@ -36,10 +38,14 @@ async def perform(config: Path, kind: str, arguments: Document, timeout: float, 
         return await _to_the_end(client, (await client.start(kind, arguments)).id, timeout, output)
 
 
-async def rehearse(config: Path, kind: str, arguments: Document) -> OperationState:
-    """What an operation would do: its phases, not begun."""
+async def rehearse(config: Path, kind: str, arguments: Document, output: Output) -> None:
+    """Print what an operation would do: its phases, not begun."""
     async with connect(config) as client:
-        return await client.start(kind, arguments, dry_run=True)
+        operation = await client.start(kind, arguments, dry_run=True)
+    if output == "json":
+        echo_json(operation)
+    else:
+        click.echo("\n  ".join(["would:", *(phase.title for phase in operation.phases)]))
 
 
 async def _to_the_end(client: Client, id: str, timeout: float, output: Output) -> OperationState:

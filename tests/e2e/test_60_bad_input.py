@@ -104,10 +104,24 @@ def test_a_foreign_etcd_data_folder(one: Host, operator: Operator) -> None:
     one.run("rm", "-r", "/var/lib/etcd")
 
 
-def test_a_port_that_is_taken(one: Host, operator: Operator) -> None:
-    with Typed(one, "python3", "-m", "http.server", "6443"):
-        operator.retry("somebody listens", lambda: ":6443" in one.run("ss", "-ltn"), 30)
-        fails(one, *INIT, says=(r"\[Port-6443\].*python3", "ss -ltnp"))
+@pytest.mark.parametrize("port", ["6443", "2379"])
+def test_a_port_that_is_taken(one: Host, operator: Operator, port: str) -> None:
+    with Typed(one, "python3", "-m", "http.server", port):
+        operator.retry("somebody listens", lambda: f":{port}" in one.run("ss", "-ltn"), 30)
+        fails(one, *INIT, says=(rf"\[Port-{port}\].*python3", "ss -ltnp"))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("kubernetesVersion: v1.36.2\nhots: []\n", r":2:1: hots: unknown key"),
+        ("kubernetesVersion: [1]\n", r":1:20: kubernetesVersion"),
+        ("a: &x [1]\nb: [*x, *x]\n", r":2:5: the alias \*x"),
+    ],
+)
+def test_a_cluster_file_with_mistakes(one: Host, operator: Operator, text: str, says: str) -> None:
+    one.write("/root/wrong.yaml", text)
+    fails(one, *INIT, "--config=/root/wrong.yaml", says=(says,))
 
 
 def test_a_host_name_in_upper_case(one: Host, operator: Operator) -> None:

@@ -8,7 +8,10 @@ from pathlib import Path
 from kubefort.errors import KubefortError
 from kubefort.run import run
 
+from kubefort_agent.host.digest import fingerprint
+
 NAMESPACE = "k8s.io"
+RECORDS = "var/lib/containerd/io.containerd.metadata.v1.bolt/meta.db"
 PINNED = "io.cri-containerd.pinned=pinned"
 
 
@@ -32,6 +35,10 @@ class Containerd:
 
     def forget(self) -> None:
         self._images = None
+
+    def trace(self, root: Path = Path("/")) -> tuple[int, ...] | None:
+        """Changes whenever containerd may know other images; None where that cannot be told."""
+        return fingerprint(root / RECORDS)
 
     async def images(self) -> dict[str, bool]:
         """Every image's reference → whether it is pinned."""

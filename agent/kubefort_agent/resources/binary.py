@@ -34,7 +34,7 @@ class Binary:
 
     artifact: Artifact
     version: str
-    every: ClassVar[float] = 10.0
+    every: ClassVar[float] = 5.0
     late: ClassVar[bool] = True
 
     @property

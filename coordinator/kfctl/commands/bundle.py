@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from kfctl.options import config_of, output_option, run
+from kfctl.options import config_of, dry_run_option, output_option, run
 from kfctl.progress import Output
 
 
@@ -16,11 +16,17 @@ def command() -> None:
 
 @command.command()
 @click.argument("folder", type=click.Path(path_type=Path))
+@dry_run_option
 @click.pass_context
-def add(context: click.Context, folder: Path) -> None:
+def add(context: click.Context, folder: Path, dry_run: bool) -> None:
     """Give the coordinator the bundle in FOLDER, a folder on the coordinator's host."""
+    from kfctl.bundles import verify
     from kfctl.client import connect
 
+    if dry_run:
+        manifest = verify(folder)
+        click.echo(f"would give the coordinator the bundle of {manifest.kubernetes_version}; its files are in order")
+        return
     path = str(folder.absolute())
 
     async def ask() -> str:
@@ -73,6 +79,7 @@ def verify(folder: Path) -> None:
 @click.option("--downloads", default="https://dl.k8s.io", show_default=True, help="Where binaries come from.")
 @click.option("--github", default="https://github.com", show_default=True, help="Where crictl and etcdctl come from.")
 @click.option("--image", "images", multiple=True, metavar="REF", help="One more image; may be repeated.")
+@dry_run_option
 def create(
     version: str,
     folder: Path | None,
@@ -81,9 +88,15 @@ def create(
     downloads: str,
     github: str,
     images: tuple[str, ...],
+    dry_run: bool,
 ) -> None:
     """Download what Kubernetes VERSION (like v1.36.2) needs, checked by checksums. Typed again, it goes on."""
     from kfctl.bundlemaking import Sources, create
 
+    if dry_run:
+        where = folder or Path(f"bundle-{version}")
+        click.echo(f"would download Kubernetes {version} for {architecture} into {where}, from:")
+        click.echo("\n".join(f"  {source}" for source in (registry, downloads, github, *images)))
+        return
     sources = Sources(registry=registry, downloads=downloads, github=github, architecture=architecture)
     create(version, folder or Path(f"bundle-{version}"), sources, images)

@@ -48,7 +48,6 @@ def command(
         click.echo(f"Run mode of {what} on {where} is {to} already: nothing is to be changed.")
         return
     if dry_run:
-        operation = run(rehearse(config, "convert", arguments))
-        click.echo("\n  ".join(["would:", *(phase.title for phase in operation.phases)]))
+        run(rehearse(config, "convert", arguments, output))
         return
     run(perform(config, "convert", arguments, timeout, output))

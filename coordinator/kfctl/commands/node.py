@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 from kfctl.commands.upgrade import drain_options
-from kfctl.options import config_of, output_option, run, timeout_option
+from kfctl.options import config_of, dry_run_option, output_option, run, timeout_option
 from kfctl.progress import Output
 from kubefort.model.operation import DrainSettings, NodeArguments
 
@@ -17,31 +17,30 @@ def command() -> None:
 @command.command()
 @click.argument("host")
 @timeout_option("2m")
+@dry_run_option
 @output_option
 @click.pass_context
-def cordon(context: click.Context, host: str, timeout: float, output: Output) -> None:
+def cordon(context: click.Context, host: str, timeout: float, dry_run: bool, output: Output) -> None:
     """Keep new pods from HOST; those that run there stay."""
-    from kfctl.watching import perform
-
-    run(perform(config_of(context), "cordon", NodeArguments(host), timeout, output))
+    _do(context, "cordon", NodeArguments(host), timeout, dry_run, output)
 
 
 @command.command()
 @click.argument("host")
 @timeout_option("2m")
+@dry_run_option
 @output_option
 @click.pass_context
-def uncordon(context: click.Context, host: str, timeout: float, output: Output) -> None:
+def uncordon(context: click.Context, host: str, timeout: float, dry_run: bool, output: Output) -> None:
     """Let pods onto HOST again."""
-    from kfctl.watching import perform
-
-    run(perform(config_of(context), "uncordon", NodeArguments(host), timeout, output))
+    _do(context, "uncordon", NodeArguments(host), timeout, dry_run, output)
 
 
 @command.command()
 @click.argument("host")
 @drain_options
 @timeout_option("2h")
+@dry_run_option
 @output_option
 @click.pass_context
 def drain(
@@ -52,13 +51,21 @@ def drain(
     local_data: bool,
     unmanaged_pods: bool,
     timeout: float,
+    dry_run: bool,
     output: Output,
 ) -> None:
     """Keep new pods from HOST and move those that run there, as their PodDisruptionBudgets allow.
 
     Pods of DaemonSets and static pods stay. HOST stays cordoned until `kfctl node uncordon`.
     """
-    from kfctl.watching import perform
-
     settings = DrainSettings(drain_timeout, late, local_data, unmanaged_pods)  # type: ignore[arg-type]
-    run(perform(config_of(context), "drain", NodeArguments(host, settings), timeout, output))
+    _do(context, "drain", NodeArguments(host, settings), timeout, dry_run, output)
+
+
+def _do(
+    context: click.Context, kind: str, arguments: NodeArguments, timeout: float, dry_run: bool, output: Output
+) -> None:
+    from kfctl.watching import perform, rehearse
+
+    config = config_of(context)
+    run(rehearse(config, kind, arguments, output) if dry_run else perform(config, kind, arguments, timeout, output))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import click
-from kfctl.options import config_of, output_option, run
+from kfctl.options import config_of, dry_run_option, output_option, run
 from kfctl.progress import Output
 
 
@@ -36,17 +36,22 @@ def list_operators(context: click.Context, output: Output) -> None:
 @command.command()
 @click.argument("name")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@dry_run_option
 @click.pass_context
-def revoke(context: click.Context, name: str, yes: bool) -> None:
+def revoke(context: click.Context, name: str, yes: bool, dry_run: bool) -> None:
     """Make every key of operator NAME worthless. `kfctl init` on the coordinator's host admits one again."""
     from kfctl.client import connect
+    from kubefort.errors import Refused
 
-    if not yes:
+    if not yes and not dry_run:
         click.confirm(f"Revoke {name}? Each copy of that kfctl.yaml becomes worthless.", abort=True)
 
     async def ask() -> None:
         async with connect(config_of(context)) as client:
-            await client.revoke_operator(name)
+            if not dry_run:
+                await client.revoke_operator(name)
+            elif name not in {operator.name for operator in await client.operators()}:
+                raise Refused(f"there is no operator {name}", "see `kfctl operator list`")
 
     run(ask())
-    click.echo(f"{name} is revoked")
+    click.echo(f"would revoke {name}" if dry_run else f"{name} is revoked")

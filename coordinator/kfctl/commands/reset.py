@@ -41,8 +41,7 @@ def command(
 
     config, arguments = config_of(context), ResetArguments(host=str(host), force=force)
     if dry_run:
-        operation = run(rehearse(config, "reset", arguments))
-        click.echo("\n  ".join(["would:", *(phase.title for phase in operation.phases)]))
+        run(rehearse(config, "reset", arguments, output))
         return
     if not yes:
         click.confirm(f"Remove {host} from the cluster? {LOST.capitalize()}.", abort=True)

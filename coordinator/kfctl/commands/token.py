@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import click
-from kfctl.options import DURATION, config_of, output_option, run
+from kfctl.options import DURATION, config_of, dry_run_option, output_option, run
 from kfctl.progress import Output
 
 ROLES = ["control-plane", "worker"]
@@ -18,18 +18,22 @@ def command() -> None:
 @click.option("--role", type=click.Choice(ROLES), default="worker", show_default=True, help="What hosts become.")
 @click.option("--ttl", type=DURATION, default="24h", show_default=True, help="How long it is good.")
 @click.option("--uses", type=click.IntRange(1, 10000), default=1, show_default=True, help="For how many hosts.")
+@dry_run_option
 @output_option
 @click.pass_context
-def create(context: click.Context, role: str, ttl: float, uses: int, output: Output) -> None:
+def create(context: click.Context, role: str, ttl: float, uses: int, dry_run: bool, output: Output) -> None:
     """Make a token and print the command that joins a host with it."""
     from kfctl.client import connect
-    from kfctl.text import echo_json
+    from kfctl.text import duration, echo_json
     from kubefort.v1.control_pb2 import CreateTokenResponse
 
     async def ask() -> CreateTokenResponse:
         async with connect(config_of(context)) as client:
             return await client.create_token(role, ttl, uses)
 
+    if dry_run:
+        click.echo(f"would make a token for the role {role}, good for {duration(ttl)} and {uses} use(s)")
+        return
     answer = run(ask())
     if output == "json":
         echo_json({"token": answer.token, "joinCommand": answer.join_command, "role": role, "uses": uses})
@@ -60,16 +64,21 @@ def list_tokens(context: click.Context, output: Output) -> None:
 
 @command.command()
 @click.argument("id")
+@dry_run_option
 @click.pass_context
-def delete(context: click.Context, id: str) -> None:
+def delete(context: click.Context, id: str, dry_run: bool) -> None:
     """Make a token worthless. ID is its public half, six characters; the whole token is taken too."""
     from kfctl.client import connect
+    from kubefort.errors import Refused
 
     public = id.split(".", 1)[0]
 
     async def ask() -> None:
         async with connect(config_of(context)) as client:
-            await client.delete_token(public)
+            if not dry_run:
+                await client.delete_token(public)
+            elif public not in {token.id for token in await client.tokens()}:
+                raise Refused(f"there is no token {public}", "see `kfctl token list`")
 
     run(ask())
-    click.echo(f"token {public} is deleted")
+    click.echo(f"would delete token {public}" if dry_run else f"token {public} is deleted")

@@ -49,8 +49,7 @@ def move(context: click.Context, host: str, timeout: float, dry_run: bool, outpu
 
     config, arguments = config_of(context), VipMoveArguments(host)
     if dry_run:
-        operation = run(rehearse(config, "vip-move", arguments))
-        click.echo("\n  ".join(["would:", *(phase.title for phase in operation.phases)]))
+        run(rehearse(config, "vip-move", arguments, output))
         return
     run(perform(config, "vip-move", arguments, timeout, output))
 
@@ -70,7 +69,6 @@ def rotate_key(context: click.Context, timeout: float, dry_run: bool, output: Ou
 
     config, arguments = config_of(context), VipRotateKeyArguments()
     if dry_run:
-        operation = run(rehearse(config, "vip-rotate-key", arguments))
-        click.echo("\n  ".join(["would:", *(phase.title for phase in operation.phases)]))
+        run(rehearse(config, "vip-rotate-key", arguments, output))
         return
     run(perform(config, "vip-rotate-key", arguments, timeout, output))

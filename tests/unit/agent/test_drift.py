@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from kubefort.model.spec import Artifact
-from kubefort_agent.host import Host
+from kubefort_agent.host import Host, containerd
 from kubefort_agent.resources import (
     CertificateFiles,
     File,
@@ -35,7 +35,7 @@ else:
     Programs = Any
 
 SOON, LATER = 10.0, 60.0
-"""Seconds: what files and systemd tell; what another program must be asked for."""
+"""Seconds: what files and systemd tell; what another program must be asked for, without a sign of a change."""
 
 CONFIG = Path("/var/lib/kubelet/config.yaml")
 UNIT = Unit("kubelet.service", "[Service]\n")
@@ -72,6 +72,15 @@ def edit(path: str | Path, text: str | None) -> Callable[[Host, Programs], None]
         place.unlink() if text is None else place.write_text(text)
 
     return meddle
+
+
+RECORDS = f"/{containerd.RECORDS}"
+
+
+async def removed_image(host: Host, programs: Programs) -> None:
+    """As containerd does: its records are written to."""
+    await host.containerd.remove_image(PAUSE.ref)
+    host.path(RECORDS).write_text("fewer images")
 
 
 CASES = (
@@ -139,6 +148,12 @@ CASES = (
     Case(
         "removed image",
         (Image(PAUSE),),
+        removed_image,
+        {f"image {PAUSE.ref}": f"image {PAUSE.ref}: is missing"},
+    ),
+    Case(
+        "removed image, containerd's records elsewhere",
+        (Image(PAUSE),),
         lambda host, programs: host.containerd.remove_image(PAUSE.ref),
         {f"image {PAUSE.ref}": f"image {PAUSE.ref}: is missing"},
         LATER,
@@ -193,22 +208,30 @@ def ready(host: Host, tmp_path: Path) -> Host:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 async def test_drift_is_put_right_in_time_and_told(
-    ready: Host, programs: Programs, case: Case, monkeypatch: pytest.MonkeyPatch
+    ready: Host,
+    programs: Programs,
+    place: Callable[[str, str], Path],
+    case: Case,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    real, passed = time.monotonic, 0.0
+    skew = -real() % 60  # a minute begins
+    monkeypatch.setattr("kubefort_agent.reconcile.loop.time.monotonic", lambda: real() + skew + passed)
+    if case.name == "removed image":
+        place(RECORDS, "one image")
     life = Life(ready, Wanted(*case.resources))
     assert await life.cycle(SPEC)
     life.report.events.clear()
     done = case.meddle(ready, programs)
     if done is not None:
         await done
-    real = time.monotonic
-    monkeypatch.setattr("kubefort_agent.reconcile.loop.time.monotonic", lambda: real() + case.seconds)
+    passed = case.seconds
     assert await life.cycle()
     assert {
         event.message.removesuffix(": put back"): "\n".join(event.diff) for event in life.report.events
     } == case.told
     assert {event.reason for event in life.report.events} == {"DriftRepaired"}
     life.report.events.clear()
-    monkeypatch.setattr("kubefort_agent.reconcile.loop.time.monotonic", lambda: real() + 2 * case.seconds)
+    passed = 2 * case.seconds
     assert await life.cycle()
     assert life.events() == []
