@@ -202,7 +202,8 @@ def _cpu(pid: int) -> float:
 
 def _resident(pid: int) -> float:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+    # A process that has ended and was not waited for has none.
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
 
 
 @contextlib.contextmanager
