@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.holding import Holding, together
 from tests.bench.pinger import Pinger
 from tests.bench.switch import Adverts, Link
+from tests.netns.holding import Holding, together
 from tests.netns.hosts import VIP, Host, Lab, wait_for
 from tests.netns.traffic import serve, traffic
 

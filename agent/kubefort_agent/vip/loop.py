@@ -229,7 +229,7 @@ class Loop:
             # Left behind by a process that was killed.
             self._ownership.release()
             # Before the first claim only: later on, whoever has the address is a router of the group.
-            self._detector = Detector(link.name, link.mac, [a for a in self._group.addresses if len(a) == 4])
+            self._detector = Detector(link.name, link.mac, self._group.addresses)
             self._detector.ask()
         except (OSError, Unavailable) as error:
             why = error.message if isinstance(error, Unavailable) else error.strerror

@@ -63,6 +63,18 @@ def no_renewals() -> list[Instruction]:
     return [(_LOAD_HALF, 0, 0, 4), (_EQUAL, 0, 1, new_address), (_RETURN, 0, 0, 0), (_RETURN, 0, 0, _ALL)]
 
 
+def icmpv6(kind: int) -> list[Instruction]:
+    """For a packet socket of IPv6 over Ethernet: ICMPv6 of that type, right after the IPv6 header."""
+    return [
+        (_LOAD_BYTE, 0, 0, 20),
+        (_EQUAL, 0, 3, 58),
+        (_LOAD_BYTE, 0, 0, 54),
+        (_EQUAL, 0, 1, kind),
+        (_RETURN, 0, 0, _ALL),
+        (_RETURN, 0, 0, 0),
+    ]
+
+
 def attach(end: socket.socket, lines: list[Instruction]) -> None:
     """Raises OSError when the kernel refuses it. What came before it is thrown away."""
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in lines))

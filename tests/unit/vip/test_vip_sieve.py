@@ -4,6 +4,8 @@ import struct
 
 import pytest
 from kubefort_agent.vip import sieve
+from kubefort_agent.vip.arp import claim_in, gratuitous, solicitation
+from kubefort_agent.vip.codec import checksum, pack
 from kubefort_agent.vip.sieve import Instruction
 
 
@@ -69,3 +71,22 @@ def test_a_packet_goes_to_one_of_the_two_sockets(data: bytes, ours: bool) -> Non
 @pytest.mark.parametrize(("kind", "heard"), [(20, False), (21, True), (16, True)])
 def test_of_addresses_only_those_that_go_are_told(kind: int, heard: bool) -> None:
     assert run(sieve.no_renewals(), struct.pack("=IHHII", 16, kind, 0, 0, 0)) is heard
+
+
+def test_only_neighbour_advertisements_reach_the_detector() -> None:
+    mac, address = b"\x02\0\0\0\0\1", pack("fd99::100")
+    (advertisement,) = gratuitous(mac, address)
+    assert run(sieve.icmpv6(136), advertisement)
+    assert claim_in(advertisement) == (mac, address)
+    assert not run(sieve.icmpv6(136), solicitation(mac, address))
+    assert claim_in(solicitation(mac, address)) is None
+
+
+def test_a_solicitation_asks_as_duplicate_address_detection_does() -> None:
+    frame = solicitation(b"\x02\0\0\0\0\1", pack("fd99::1:2:3"))
+    assert frame[:6] == bytes.fromhex("3333ff020003")
+    assert frame[22:38] == bytes(16)
+    assert frame[38:54] == pack("ff02::1:ff02:3")
+    assert frame[62:] == pack("fd99::1:2:3")
+    # Over the pseudo-header and itself, a right checksum sums up to nothing.
+    assert checksum(frame[22:54] + struct.pack("!II", 24, 58) + frame[54:]) == 0
