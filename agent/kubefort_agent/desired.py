@@ -41,12 +41,14 @@ MODULES = ("overlay", "br_netfilter")
 VIP_UNIT = "kubefort-vip.service"
 DOCKER_UNIT = "docker.service"
 
-# The front-proxy and etcd authorities' keys stay with the coordinator: no component of a host signs with them.
+# With the authorities' keys, as kubeadm has it: a host that was off for a year signs its certificates anew by itself.
 CONTROL_PLANE_SECRETS = (
     ("pki/ca.crt", 0o644),
     ("pki/ca.key", 0o600),
     ("pki/front-proxy-ca.crt", 0o644),
+    ("pki/front-proxy-ca.key", 0o600),
     ("pki/etcd/ca.crt", 0o644),
+    ("pki/etcd/ca.key", 0o600),
     ("pki/sa.key", 0o600),
     ("pki/sa.pub", 0o644),
 )

@@ -77,6 +77,7 @@ class Operator:
             each(self._install, self.hosts)
 
     def _install(self, host: Host) -> None:
+        host.allow_realtime("kubefort-vip.service")
         for package in packages():
             host.put(package, f"/root/{package.name}")
         host.run("dpkg", "--install", *(f"/root/{package.name}" for package in packages()), timeout=180)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab import network
+from tests.lab import network, realtime
 from tests.lab.disk import Disk
 from tests.lab.machine import capability_arguments, process_start
 from tests.lab.paths import cache
@@ -192,6 +192,7 @@ class Host:
         if not self.powered:
             self.disk.attach()
             run("docker", "start", self.container, timeout=120)
+            realtime.grant()
 
     restore_power = start
 
@@ -251,6 +252,13 @@ class Host:
     def free_disk(self, path: str) -> None:
         """Undo fill_disk."""
         self.run("rm", "-f", f"{path}/.lab-fill", f"{path}/.lab-fill2")
+
+    def allow_realtime(self, unit: str) -> None:
+        """Let a systemd service of the host have real-time scheduling, from its next start on."""
+        if realtime.grant():
+            self.write(*realtime.drop_in(unit))
+            self.run("sync")
+            self.run("systemctl", "daemon-reload")
 
     # -- the container
 

@@ -94,9 +94,10 @@ def test_errors_travel_with_their_hint(error: KubefortError, code: grpc.StatusCo
 
 def test_a_worker_needs_one_secret_only() -> None:
     assert may_fetch("worker", "pki/ca.crt")
-    assert not any(may_fetch("worker", name) for name in ("pki/ca.key", "pki/sa.key", "vip-key-1", "encryption-config"))
-    assert may_fetch("control-plane", "vip-key-2")
-    assert not may_fetch("control-plane", "pki/etcd/ca.key")
+    keys = ("pki/ca.key", "pki/etcd/ca.key", "pki/front-proxy-ca.key", "pki/sa.key")
+    secrets = (*keys, "vip-key-1", "encryption-config")
+    assert not any(may_fetch("worker", name) for name in secrets)
+    assert all(may_fetch("control-plane", name) for name in secrets)
     assert not may_fetch("control-plane", "../pki/fleet-ca.key")
 
 
