@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.holding import Holding, together
 from tests.bench.pinger import Pinger
 from tests.bench.switch import Adverts, Link
+from tests.netns.holding import Holding, together
 from tests.netns.hosts import VIP, Host, Lab, wait_for
 from tests.netns.traffic import serve, traffic
 
@@ -202,7 +202,8 @@ def _cpu(pid: int) -> float:
 
 def _resident(pid: int) -> float:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+    # A process that has ended and was not waited for has none.
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
 
 
 @contextlib.contextmanager

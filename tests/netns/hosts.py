@@ -128,7 +128,9 @@ class Host:
         return {}
 
     def holds(self, address: str = VIP) -> bool:
-        found = json.loads(sh("ip", "-n", self.namespace, "-j", "address", "show", "dev", "eth0") or "[]")
+        # Nothing is held by an interface that is not there.
+        said = sh("ip", "-n", self.namespace, "-j", "address", "show", "dev", "eth0", check=False)
+        found = json.loads(said or "[]")
         return any(entry.get("local") == address for link in found for entry in link.get("addr_info", []))
 
     def cable(self, plugged: bool) -> None:

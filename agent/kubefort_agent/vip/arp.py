@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+from collections.abc import Sequence
 
+from kubefort_agent.vip import sieve
 from kubefort_agent.vip.codec import checksum, text
 
 _ETH_ARP, _ETH_IPV6 = 0x0806, 0x86DD
@@ -13,7 +15,8 @@ _FIRST_REPEAT = 0.02
 _BROADCAST = b"\xff" * 6
 _ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
 _ALL_NODES_MAC = bytes.fromhex("333300000001")
-_ICMPV6, _NEIGHBOUR_ADVERTISEMENT, _OVERRIDE = 58, 136, 0x20000000
+_ICMPV6, _NEIGHBOUR_SOLICITATION, _NEIGHBOUR_ADVERTISEMENT, _OVERRIDE = 58, 135, 136, 0x20000000
+_SOLICITED_NODE = bytes.fromhex("ff0200000000000000000001ff")
 
 
 def gratuitous(mac: bytes, address: bytes) -> list[bytes]:
@@ -31,10 +34,20 @@ def arp(operation: int, mac: bytes, sender: bytes, target_mac: bytes, target: by
 
 def _advertisement(mac: bytes, address: bytes) -> bytes:
     body = struct.pack("!BBHI", _NEIGHBOUR_ADVERTISEMENT, 0, 0, _OVERRIDE) + address + b"\x02\x01" + mac
-    pseudo = address + _ALL_NODES + struct.pack("!II", len(body), _ICMPV6)
+    return _icmpv6(mac, address, _ALL_NODES_MAC, _ALL_NODES, body)
+
+
+def solicitation(mac: bytes, address: bytes) -> bytes:
+    """The frame of duplicate address detection (RFC 4862 5.4.2): who has this IPv6 address (packed)?"""
+    body = struct.pack("!BBHI", _NEIGHBOUR_SOLICITATION, 0, 0, 0) + address
+    return _icmpv6(mac, bytes(16), b"\x33\x33\xff" + address[13:], _SOLICITED_NODE + address[13:], body)
+
+
+def _icmpv6(mac: bytes, source: bytes, target_mac: bytes, target: bytes, body: bytes) -> bytes:
+    pseudo = source + target + struct.pack("!II", len(body), _ICMPV6)
     body = body[:2] + checksum(pseudo + body).to_bytes(2, "big") + body[4:]
-    header = struct.pack("!IHBB", 6 << 28, len(body), _ICMPV6, 255) + address + _ALL_NODES
-    return _ALL_NODES_MAC + mac + _ETH_IPV6.to_bytes(2, "big") + header + body
+    header = struct.pack("!IHBB", 6 << 28, len(body), _ICMPV6, 255) + source + target
+    return target_mac + mac + _ETH_IPV6.to_bytes(2, "big") + header + body
 
 
 class Announcer:
@@ -82,13 +95,19 @@ class Announcer:
 
 
 class Detector:
-    """RFC 5227's probe: does anybody have one of these IPv4 addresses already? `fileno` is readable on ARP."""
+    """Does anybody have one of these addresses already (all IPv4: RFC 5227, or all IPv6: RFC 4862)?
 
-    def __init__(self, interface: str, mac: bytes, addresses: list[bytes]) -> None:
+    `fileno` is readable when somebody says something about addresses.
+    """
+
+    def __init__(self, interface: str, mac: bytes, addresses: Sequence[bytes]) -> None:
         self._mac, self._addresses = mac, addresses
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.htons(_ETH_ARP))
+        kind = _ETH_IPV6 if addresses and len(addresses[0]) == 16 else _ETH_ARP
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         self._socket.setblocking(False)
-        self._socket.bind((interface, _ETH_ARP))
+        if kind == _ETH_IPV6:
+            sieve.attach(self._socket, sieve.icmpv6(_NEIGHBOUR_ADVERTISEMENT))
+        self._socket.bind((interface, kind))
         self.found = ""
 
     def fileno(self) -> int:
@@ -102,7 +121,8 @@ class Detector:
         self.found = ""
         for address in self._addresses:
             with contextlib.suppress(OSError):
-                self._socket.send(arp(1, self._mac, bytes(4), bytes(6), address))
+                probe = arp(1, self._mac, bytes(4), bytes(6), address) if len(address) == 4 else None
+                self._socket.send(probe or solicitation(self._mac, address))
 
     def read(self) -> None:
         """Take in what has arrived, at most so much that the loop goes on."""
@@ -116,7 +136,9 @@ class Detector:
 
 
 def claim_in(frame: bytes) -> tuple[bytes, bytes] | None:
-    """(MAC, IPv4 address) that an Ethernet frame with ARP says belong together; None for anything else."""
+    """(MAC, address) that an ARP or neighbour advertisement frame says belong together; None for anything else."""
+    if frame[12:14] == b"\x86\xdd" and len(frame) >= 78 and (frame[20], frame[54]) == (58, _NEIGHBOUR_ADVERTISEMENT):
+        return frame[6:12], frame[62:78]
     if len(frame) < 42 or frame[12:20] != b"\x08\x06\x00\x01\x08\x00\x06\x04":
         return None
     mac, address = frame[22:28], frame[28:32]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import msgspec
 from kubefort.vipfile import PeerHeard, VipFile
@@ -12,6 +13,18 @@ from kubefort_agent.vip.codec import Advert, CodecError
 from kubefort_agent.vip.sockets import Packet
 
 _MOST_ROUTERS = 64
+# What cannot change without leaving the group first.
+IDENTITY = (
+    "interface",
+    "addresses",
+    "extra_addresses",
+    "routes",
+    "vrid",
+    "version",
+    "source",
+    "lifetime_s",
+    "announce",
+)
 # With priority 0 the interval says nothing to other implementations; ours is longer by this when it is an offer.
 OFFER_MS = 10
 
@@ -87,6 +100,13 @@ class Group:
         router = self._note(packet.source, advert, offset, now)
         offer = advert.version == 3 and not advert.priority and advert.interval_ms == router.interval_ms + OFFER_MS
         return Heard(packet.source, advert.priority, router.interval_ms / 1000, offer)
+
+    def refuse(self, packets: Iterable[Packet], unread: int, now: float) -> None:
+        """Count what is not ours, and so many more that found no room to be looked at."""
+        for packet in packets:
+            self.receive(packet, now)
+        if unread:
+            self.rejected["overflow"] = self.rejected.get("overflow", 0) + unread
 
     def _check(self, packet: Packet) -> tuple[codec.Decoded, float | None]:
         if len(packet.payload) > 1 and packet.payload[1] != self.config.vrid:

@@ -17,7 +17,7 @@ from kubefort_agent.vip import codec, realtime
 from kubefort_agent.vip.arp import Detector
 from kubefort_agent.vip.drain import Drain
 from kubefort_agent.vip.fitness import Fitness
-from kubefort_agent.vip.group import Group
+from kubefort_agent.vip.group import IDENTITY, Group
 from kubefort_agent.vip.machine import Action, Announce, Claim, Machine, Prepare, Release, Send, State, settings
 from kubefort_agent.vip.memory import Memory
 from kubefort_agent.vip.netlink import AddressGone, Kernel, LinkEvent
@@ -28,20 +28,11 @@ from kubefort_agent.vip.sockets import Wire
 from kubefort_agent.vip.status import Client, StatusServer
 
 _PACKETS_A_TURN = 256
+# As many as the receive buffer holds, and some that come meanwhile.
+_ALL_PACKETS = 2048
 _RETRY = 0.5
+_TOGETHER = 0.05
 _LOOK_AT_FILE = 1.0
-# What cannot change without leaving the group first.
-_IDENTITY = (
-    "interface",
-    "addresses",
-    "extra_addresses",
-    "routes",
-    "vrid",
-    "version",
-    "source",
-    "lifetime_s",
-    "announce",
-)
 
 
 class Loop:
@@ -99,7 +90,7 @@ class Loop:
         # Before the timer is judged, in any case: what came while this process had no processor counts.
         due = self._machine.deadline is not None and now >= self._machine.deadline
         if self._wire is not None and (due or self._wire.fileno() in ready):
-            self._read_wire(now)
+            self._read_wire(now, _ALL_PACKETS if due else _PACKETS_A_TURN)
         if self._detector is not None and self._detector.fileno() in ready:
             self._detector.read()
         if self._drain.fileno() in ready:
@@ -150,9 +141,9 @@ class Loop:
             realtime.notify("STOPPING=1")
             self._do(now, self._machine.shutdown(now))
 
-    def _read_wire(self, now: float) -> None:
+    def _read_wire(self, now: float, most: int) -> None:
         assert self._wire is not None
-        for packet in self._wire.receive(_PACKETS_A_TURN):
+        for packet in self._wire.receive(most):
             heard = self._group.receive(packet, now)
             if heard is not None:
                 self._stop_detecting()
@@ -171,6 +162,9 @@ class Loop:
                 return
             self._stop_detecting()
             self._do(now, self._machine.timer(now))
+            if self._ownership is not None:
+                # Awake anyhow: one turn less.
+                self._ownership.timer(now, early=min(_TOGETHER, self._config.interval_ms / 2000))
 
     def _stop_detecting(self) -> None:
         if self._detector is not None:
@@ -203,13 +197,16 @@ class Loop:
                 self._give_up(now, error.message)
 
     def _on_other_timers(self, now: float) -> None:
-        if self._ownership is not None and self._ownership.deadline is not None and now >= self._ownership.deadline:
+        if self._ownership is not None:
             self._ownership.timer(now)
         self._drain.timer(now)
         if self._retry_at is not None and now >= self._retry_at:
             self._enter_group(now)
         if now >= self._look_at:
             self._look_at = now + _LOOK_AT_FILE
+            if self._wire is not None:
+                self._group.refuse(self._wire.others(_PACKETS_A_TURN), self._wire.overflowed(), now)
+            self._memory.reap()
             if self._stamp() != self._file_stamp:
                 self._reload(now)
         if now >= self._memory.deadline:
@@ -227,12 +224,12 @@ class Loop:
             if link is None or not link.up:
                 self._waiting(f"{config.interface} {'does not exist' if link is None else 'is down'}")
                 return
-            self._wire = Wire(link.name, link.index, self._group.source)
+            self._wire = Wire(link.name, link.index, self._group.source, config.vrid)
             self._ownership = Ownership(self._kernel, config, link)
             # Left behind by a process that was killed.
             self._ownership.release()
             # Before the first claim only: later on, whoever has the address is a router of the group.
-            self._detector = Detector(link.name, link.mac, [a for a in self._group.addresses if len(a) == 4])
+            self._detector = Detector(link.name, link.mac, self._group.addresses)
             self._detector.ask()
         except (OSError, Unavailable) as error:
             why = error.message if isinstance(error, Unavailable) else error.strerror
@@ -325,7 +322,7 @@ class Loop:
             log(4, self._warnings[0])
             return
         old, self._config = self._config, config
-        if any(getattr(old, name) != getattr(config, name) for name in _IDENTITY):
+        if any(getattr(old, name) != getattr(config, name) for name in IDENTITY):
             if self._machine.state is State.ACTIVE:
                 self._send(Send(0))
             self._do(now, self._machine.link_down("settings changed: leaving the group to enter it anew"))

@@ -121,6 +121,7 @@ class Machine:
         self._announced_at = 0.0
         self._rival_adverts = 0
         self._rival_since = 0.0
+        self._listened_on = False
 
     def priority(self, now: float) -> int:
         """The priority in our adverts at this moment."""
@@ -221,6 +222,12 @@ class Machine:
                 return []
             if self._preparing is not None:
                 return self._activate(now, self._preparing[1])
+            if late > self.active_interval / 8 and not self._listened_on and not self._lives(now):
+                # Whatever held us up may have held up the Active on its way to us: a stalled network, or hypervisor.
+                self._listened_on = True
+                self.late_timers += 1
+                self.deadline = now + self.active_interval / 2
+                return []
             return self._take_over(now, f"no Active heard for {self.down_interval(now) * 1000:.0f} ms")
         if self._is_too_late(now):
             self.late_timers += 1
@@ -245,8 +252,11 @@ class Machine:
         if self._preparing is not None and source == self._preparing[0]:
             return []
         self._preparing = None
+        self._listened_on = False
         if priority == 0:
             self._living = (source, now + OFFER_FOR) if offer else None
+            # It has said that it leaves: nothing more to listen for.
+            self._listened_on = True
             self.deadline = now + self.skew(now)
             return []
         # Connections to a sick one are better reset than forwarded: they come back to us.
@@ -254,6 +264,9 @@ class Machine:
         if priority >= self.priority(now) or not self._preempts(now, priority):
             self.active_interval = interval
             self.deadline = now + self.down_interval(now)
+        else:
+            # Preempting a living one.
+            self._listened_on = True
         return []
 
     def _advert_in_active(self, now: float, source: bytes, priority: int, interval: float) -> list[Action]:
@@ -305,12 +318,15 @@ class Machine:
 
     def _take_over(self, now: float, reason: str) -> list[Action]:
         """Become Active; where another Active lives, not before its connections can be forwarded to it."""
-        if not self.settings.drain or self._living is None or now > self._living[1]:
+        if not self.settings.drain or self._living is None or not self._lives(now):
             return self._activate(now, reason)
         source = self._living[0]
         self._preparing = (source, reason)
         self.deadline = now + PREPARE_FOR
         return [Prepare(source)]
+
+    def _lives(self, now: float) -> bool:
+        return self._living is not None and now <= self._living[1]
 
     def _activate(self, now: float, reason: str) -> list[Action]:
         self._become(State.ACTIVE, reason)
@@ -348,3 +364,4 @@ class Machine:
         self.state, self.reason = state, reason
         self.handing_over = False
         self._preparing = self._living = None
+        self._listened_on = False

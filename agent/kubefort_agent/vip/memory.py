@@ -64,7 +64,8 @@ class Memory:
         """Write the file on disk in a process of its own: an fsync may take seconds, and adverts may not."""
         self.deadline = now + _SAVE_EVERY
         content = self.content(sequence, verifier)
-        if self._child and os.waitpid(self._child, os.WNOHANG)[0] == 0:
+        self.reap()
+        if self._child:
             return
         # A fork and not a thread: a thread would compete with the loop for the interpreter.
         self._child = os.fork()
@@ -73,6 +74,11 @@ class Memory:
                 self._write(content)
             finally:
                 os._exit(0)
+
+    def reap(self) -> None:
+        """Nothing stays of a process that has written."""
+        if self._child and os.waitpid(self._child, os.WNOHANG)[0]:
+            self._child = 0
 
     def content(self, sequence: auth.Sequence, verifier: auth.Verifier) -> bytes:
         """What goes to the disk."""

@@ -15,6 +15,8 @@ import time
 import msgspec
 from kubefort.errors import Unavailable
 
+from kubefort_agent.vip import sieve
+
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _IFINFO = struct.Struct("=BxHiII")
@@ -66,6 +68,7 @@ class Kernel:
         self._requests.settimeout(2.0)
         self._events = _open(_GROUPS if events else 0)
         self._events.setblocking(False)
+        sieve.attach(self._events, sieve.no_renewals())
         self._sequence = 0
 
     def fileno(self) -> int:

@@ -53,13 +53,14 @@ class Ownership:
         for address in map(pack, self._cidrs):
             if len(address) == 16:
                 self._kernel.wait_local(address, 0.1)
-        self.held = True
+        self.held = self._renewing.quiet = True
         self.announce(now)
         for route in self._config.routes:
             self._kernel.put_route(self._link.index, route.destination, route.gateway)
 
     def release(self) -> None:
         self.held, self._renewal = False, None
+        self._renewing.quiet = False
         self._announcer.stop()
         drop(self._kernel, self._link.index, self._config)
 
@@ -71,8 +72,9 @@ class Ownership:
     def announce(self, now: float) -> None:
         self._announcer.start(now, [pack(cidr) for cidr in self._cidrs])
 
-    def timer(self, now: float) -> None:
-        if self._renewal is not None and now >= self._renewal:
+    def timer(self, now: float, early: float = 0.0) -> None:
+        """Renew and announce what is due, and renew what will be within `early` seconds."""
+        if self._renewal is not None and now + early >= self._renewal:
             # Tried again soon when the last one has not ended.
             pause = self._lifetime / _RENEWALS
             self._renewal = now + (pause if self._renewing.start() else pause / 4)

@@ -20,13 +20,13 @@ _ASK_EVERY = 0.5
 
 
 def probe(config: VipFile, seconds: float) -> VipProbe:
-    """Listen for so long, asking by ARP meanwhile (IPv4). Blocks. Raises Unavailable or InvalidInput."""
+    """Listen for so long, asking for the address meanwhile. Blocks. Raises Unavailable or InvalidInput."""
     link = _link(config.interface)
     addresses = [codec.pack(address) for address in config.addresses]
     speakers: dict[tuple[bytes, int], Speaker] = {}
     try:
         wire = Wire(link.name, link.index, codec.pack(config.source))
-        detector = Detector(link.name, link.mac, [address for address in addresses if len(address) == 4])
+        detector = Detector(link.name, link.mac, addresses)
     except OSError as error:
         raise Unavailable(f"nothing can be heard on {config.interface}: {error.strerror}") from error
     in_use = ""

@@ -11,6 +11,7 @@ import sys
 import time
 
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
+_MADV_DONTNEED = 4
 _PRIORITY = 50
 
 
@@ -28,6 +29,8 @@ def log(level: int, message: str) -> None:
 def enter() -> list[str]:
     """Real-time scheduling, memory locked, no cyclic garbage collection; what could not be had, in words."""
     refused = []
+    # Before it is locked.
+    lean()
     try:
         schedule()
     except OSError as error:
@@ -39,11 +42,24 @@ def enter() -> list[str]:
         refused.append(
             f"memory not locked ({os.strerror(ctypes.get_errno())}): adverts may be late under memory pressure"
         )
+    return refused
+
+
+def lean() -> None:
+    """Let go of what only starting took: heap, and the program code of libraries, which comes back as it is used."""
     gc.collect()
-    libc.malloc_trim(0)
     gc.freeze()
     gc.disable()
-    return refused
+    libc = ctypes.CDLL(None)
+    libc.malloc_trim(0)
+    libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
+        found = [line.split(None, 5) for line in maps]
+    for span, rights, *_, name in (words for words in found if len(words) == 6):
+        # Code only: what is written to, once by the loader even, is nowhere else.
+        if rights == "r-xp" and name.startswith("/"):
+            start, end = (int(number, 16) for number in span.split("-"))
+            libc.madvise(start, end - start, _MADV_DONTNEED)
 
 
 def schedule() -> None:

@@ -19,7 +19,7 @@ _DONE, _FAILED = b".", b"!"
 
 
 class Renewal:
-    """`fileno` is readable when a renewal has ended: call `finish`."""
+    """`fileno` is readable when a renewal has failed, and, unless `quiet`, when one has ended: call `finish`."""
 
     def __init__(self, index: int, cidrs: tuple[str, ...], lifetime_s: int) -> None:
         self._index, self._cidrs, self._lifetime = index, cidrs, lifetime_s
@@ -27,6 +27,7 @@ class Renewal:
         self._loop.setblocking(False)
         self._kernel = Kernel(events=False)
         self.busy = False
+        self.quiet = False
         self.failure = ""
         _thread.stack_size(256 * 1024)
         _thread.start_new_thread(self._work, ())
@@ -53,7 +54,6 @@ class Renewal:
             failed = _FAILED in self._loop.recv(16)
         except BlockingIOError:
             return
-        self.busy = False
         if failed:
             raise Unavailable(self.failure)
 
@@ -66,8 +66,11 @@ class Renewal:
                 try:
                     for cidr in self._cidrs:
                         self._kernel.put_address(self._index, cidr, self._lifetime)
-                    self._worker.send(_DONE)
+                    self.busy = False
+                    # Looked at after the address was put on: who is no longer quiet takes it off again.
+                    if not self.quiet:
+                        self._worker.send(_DONE)
                 except Unavailable as error:
-                    self.failure = error.message
+                    self.failure, self.busy = error.message, False
                     self._worker.send(_FAILED)
         self._kernel.close()

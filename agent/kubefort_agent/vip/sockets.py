@@ -8,10 +8,12 @@ from collections.abc import Iterator
 
 import msgspec
 
+from kubefort_agent.vip import sieve
 from kubefort_agent.vip.codec import PROTOCOL, pack
 
 GROUP_IPV4 = pack("224.0.0.18")
 GROUP_IPV6 = pack("ff02::12")
+_SO_MEMINFO = 55
 _SO_BINDTODEVICE = 25
 _INTERNETWORK_CONTROL = 0xC0
 _IPV6_CHECKSUM = 7
@@ -29,23 +31,31 @@ class Packet(msgspec.Struct, frozen=True):
 
 
 class Wire:
-    """The sockets of one virtual router on one interface. Raises OSError when the host refuses them."""
+    """The sockets of one virtual router (None: of all) on one interface. Raises OSError when the host refuses them."""
 
-    def __init__(self, interface: str, index: int, source: bytes) -> None:
+    def __init__(self, interface: str, index: int, source: bytes, vrid: int | None = None) -> None:
         self._ipv6 = len(source) == 16
         self._index = index
+        self._overflowed = 0
         self.group = GROUP_IPV6 if self._ipv6 else GROUP_IPV4
         family = socket.AF_INET6 if self._ipv6 else socket.AF_INET
         self._in = socket.socket(family, socket.SOCK_RAW | socket.SOCK_CLOEXEC, PROTOCOL)
         self._out = socket.socket(family, socket.SOCK_RAW | socket.SOCK_CLOEXEC, PROTOCOL)
+        # What cannot be of our group, to be counted at leisure; with IPv6 it comes with the rest.
+        self._others = socket.socket(family, socket.SOCK_RAW | socket.SOCK_CLOEXEC, PROTOCOL)
         try:
-            for end in (self._in, self._out):
+            for end in (self._in, self._out, self._others):
                 end.setblocking(False)
                 end.setsockopt(socket.SOL_SOCKET, _SO_BINDTODEVICE, interface.encode() + b"\0")
             self._in.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
             # The sending socket receives nothing, or its buffer would fill up.
             self._out.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
             self._out.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, 6)
+            if self._ipv6 or vrid is None:
+                self._others.close()
+            else:
+                sieve.attach(self._in, sieve.program(vrid, others=False))
+                sieve.attach(self._others, sieve.program(vrid, others=True))
             if self._ipv6:
                 self._set_up_ipv6()
                 self._out.bind((socket.inet_ntop(family, source), 0, 0, index))
@@ -84,6 +94,24 @@ class Wire:
     def close(self) -> None:
         self._in.close()
         self._out.close()
+        self._others.close()
+
+    def others(self, most: int) -> Iterator[Packet]:
+        """Some of what cannot be of our group: what its small buffer had room for."""
+        try:
+            for _ in range(most if self._others.fileno() >= 0 else 0):
+                packet = _parse_ipv4(self._others.recv(2048))
+                if packet:
+                    yield packet
+        except BlockingIOError:
+            return
+
+    def overflowed(self) -> int:
+        """How many packets found no room, since the last call."""
+        ends = [end for end in (self._in, self._others) if end.fileno() >= 0]
+        total = sum(struct.unpack_from("=I", end.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36), 32)[0] for end in ends)
+        self._overflowed, before = total, self._overflowed
+        return int(total - before) % (1 << 32)
 
     def send(self, payload: bytes, destination: bytes) -> None:
         """Raises OSError (interface down, address gone, buffer full)."""

@@ -286,3 +286,38 @@ def test_taking_over_from_a_living_active_prepares_first() -> None:
     one.advert(0.1, B, 120, I)
     assert one.take(0.15, 60.0) == [Prepare(B)]
     assert one.prepared(0.16) == [Claim(), Send(255)]
+
+
+def test_a_backup_whose_timer_is_late_listens_once_more_before_it_claims() -> None:
+    one = machine(253, A)
+    one.startup(0.0)
+    assert one.advert(0.0, B, 254, I) == []
+    due = one.deadline
+    assert due is not None
+    assert one.timer(due + I / 4) == []
+    assert (one.state, one.late_timers) == (State.BACKUP, 1)
+    assert one.deadline == due + I / 4 + I / 2
+    assert one.timer(one.deadline + I / 4)
+    assert one.state is State.ACTIVE
+
+
+def test_a_late_backup_that_hears_the_active_after_all_stays_one() -> None:
+    one = machine(253, A)
+    one.startup(0.0)
+    assert one.advert(0.0, B, 254, I) == []
+    assert one.deadline is not None
+    late = one.deadline + I / 4
+    assert one.timer(late) == []
+    assert one.advert(late + 0.001, B, 254, I) == []
+    assert one.timer(late + I / 2) == []
+    assert one.state is State.BACKUP
+
+
+def test_an_active_that_said_it_leaves_is_not_listened_for() -> None:
+    one = machine(253, A)
+    one.startup(0.0)
+    assert one.advert(0.0, B, 254, I) == []
+    assert one.advert(0.01, B, 0, I) == []
+    assert one.deadline is not None
+    assert one.timer(one.deadline + I / 4)
+    assert one.state is State.ACTIVE

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from tests.netns.hosts import VIP, Host
 
-_LINE = re.compile(r"\[(\S+)\] (Deleted )?\d+: eth0\s+inet (\S+)/")
+_LINE = re.compile(r"\[(\S+)\] (Deleted )?\d+: (?!lo\b)\S+\s+inet (\S+)/")
 
 
 class Holding:
@@ -68,6 +68,10 @@ class Holding:
                 begun = None
         return result
 
+    def held(self) -> None:
+        """For a watch that begins when the host has the address already."""
+        self._changes.insert(0, (0.0, True))
+
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
@@ -77,3 +81,12 @@ def together(one: Holding, other: Holding, since: float) -> float:
     """Seconds in which both had it."""
     pairs = [(a, b) for a in one.spans(since) for b in other.spans(since)]
     return sum(max(0.0, min(a[1], b[1]) - max(a[0], b[0])) for a, b in pairs)
+
+
+def without(watches: list[Holding], since: float) -> float:
+    """Seconds in which none had it, till now."""
+    end, covered, at = time.time(), 0.0, since
+    for start, stop in sorted(span for watch in watches for span in watch.spans(since)):
+        covered += max(0.0, stop - max(start, at))
+        at = max(at, stop)
+    return max(0.0, end - since - covered)
