@@ -19,7 +19,7 @@ MANIFESTS = "/etc/kubernetes/manifests"
 KEPT = "/var/lib/kubefort/secrets/certificates"
 SCHEDULER = "crictl pods --state ready --name kube-scheduler --quiet"
 BOUND_S = 90.0
-"""Generous: the lab's machine is busy. The goal is 10 s, and 60 s for what only containerd and iptables can tell."""
+"""Generous: the lab's machine is busy. The goal is 10 s."""
 
 
 @dataclass(frozen=True)
