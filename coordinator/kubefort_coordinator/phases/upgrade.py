@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import msgspec
 from kubefort.kubeadm.versions import parse, rules
+from kubefort.model.cluster import CONTROL_PLANE
 
 from kubefort_coordinator.coordinator import Coordinator
 from kubefort_coordinator.etcd import snapshots
@@ -65,7 +66,10 @@ def _sick(coordinator: Coordinator, name: str) -> str:
 
 @dataclass(frozen=True)
 class BringArtifacts(Phase):
-    """Binaries and images of the new version lie ready on every host before the first one changes."""
+    """Binaries and images of the new version lie ready on every host before the first one changes.
+
+    Control planes one after another: a host that writes much delays its etcd, and a majority must never be slow.
+    """
 
     version: str = ""
     name: ClassVar[str] = "bring-artifacts"
@@ -77,12 +81,19 @@ class BringArtifacts(Phase):
 
     async def run(self, coordinator: Coordinator) -> Outcome:
         record = coordinator.records.need_cluster()
-        hosts = [host for host in coordinator.records.hosts() if host.joined]
-        with coordinator.records.transaction():
-            for host in hosts:
-                if host.moving is None and version_of(record, host) != self.version:
-                    coordinator.update_host(host.name, moving=Moving(self.version))
-        return wait_for_all([coordinator.unsettled(host.name) for host in hosts])
+        waits: list[str] = []
+        writing = ""
+        for host in coordinator.records.hosts():
+            plane = host.role == CONTROL_PLANE
+            if not host.joined or (plane and writing):
+                continue
+            if host.moving is None and version_of(record, host) != self.version:
+                coordinator.update_host(host.name, moving=Moving(self.version))
+            wait = coordinator.unsettled(host.name)
+            waits.append(wait)
+            if plane:
+                writing = wait
+        return wait_for_all(waits)
 
 
 @dataclass(frozen=True)
