@@ -22,7 +22,7 @@ class Image:
     """The image is in containerd and pinned; the archive is fetched only where it is not."""
 
     artifact: Artifact
-    every: ClassVar[float] = 5.0
+    every: ClassVar[float] = 20.0
     late: ClassVar[bool] = True
 
     @property
@@ -30,7 +30,10 @@ class Image:
         return f"image {self.artifact.ref}"
 
     async def diff(self, host: Host) -> tuple[str, ...]:
-        """Asks containerd when its records were written to, and once a minute: that costs a process."""
+        """Asks containerd when its records were written to, and once a minute: that costs a process.
+
+        Not at every pass: while pods start the records are written to all the time.
+        """
         mark = (host.containerd.trace(host.root), int(time.monotonic() // 60))
         if host.verdicts.get(self.key) == (mark, ()):
             return ()

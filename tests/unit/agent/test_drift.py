@@ -150,6 +150,7 @@ CASES = (
         (Image(PAUSE),),
         removed_image,
         {f"image {PAUSE.ref}": f"image {PAUSE.ref}: is missing"},
+        Image.every,
     ),
     Case(
         "removed image, containerd's records elsewhere",
