@@ -25,7 +25,8 @@ class Typed:
         self._news = threading.Condition()
 
     def __enter__(self) -> Typed:
-        remembered = ("sh", "-c", f'echo $$ >{self._pid_file}; exec "$@"', "sh")
+        # Tests that a shell runs in its background ignore Ctrl-C, and so would the command.
+        remembered = ("env", "--default-signal=INT", "sh", "-c", f'echo $$ >{self._pid_file}; exec "$@"', "sh")
         self._process = self.host.popen(*remembered, *self.argv)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
