@@ -1,4 +1,4 @@
-"""Kubernetes v1.20.2 built from Debian bookworm's source package, as the last resort (7 minutes on two cores).
+"""Kubernetes v1.20.2 built from Debian bookworm's source package, as the last resort (11 minutes on two cores).
 
 Go 1.15, the version that the tree was written for, comes from bullseye: with bookworm's 1.19 kubeadm and others compile
 and panic at run time (reflect2). Another version is the same tree with another stamp: something to upgrade to.
@@ -32,7 +32,7 @@ def build(version: str, target: Path) -> None:
     """Put the programs of `version` and a pause into the folder `target`. Raises LabError for any other."""
     if version not in VERSIONS:
         raise LabError(f"Debian's source is {' or '.join(VERSIONS)} only")
-    with locked("source"), step(f"building Kubernetes {version} from Debian's source (about 7 minutes)"):
+    with locked("source"), step(f"building Kubernetes {version} from Debian's source (about 11 minutes)"):
         _tools()
         work = cache() / "source"
         work.mkdir(exist_ok=True)
